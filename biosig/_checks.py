@@ -1,0 +1,67 @@
+"""Checks shared by every folder: each message says what was given, what was expected and how to fix it."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+
+import numpy as np
+
+
+def check_sampling_rate(value, name: str = "sampling_rate") -> float:
+    """Return `value` in Hz as a float, or raise ValueError unless it is a finite positive number."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.number)):
+        raise ValueError(f"{name} is {value!r}; expected a positive number of samples per second (Hz), such as 64")
+    rate = float(value)
+    if not math.isfinite(rate) or rate <= 0:
+        raise ValueError(f"{name} is {value!r} Hz; expected a positive, finite number of samples per second")
+    return rate
+
+
+def check_windows(x, *, name: str = "X", n_channels: int | None = None) -> np.ndarray:
+    """Return windows as a float32 array of shape (n_windows, n_channels, n_samples) in C order.
+
+    Nothing is copied when the input already is such an array. NaN marks missing samples and is allowed.
+
+    Raises
+    ------
+    ValueError
+        For another number of dimensions, for channels last, for a wrong number of channels, for text.
+    """
+    shape_wanted = f"(n_windows, {n_channels if n_channels else 'n_channels'}, n_samples)"
+    try:
+        array = np.asarray(x)
+        if array.dtype != np.float32:
+            with np.errstate(over="ignore"):
+                array = array.astype(np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} cannot be read as numbers ({error}); expected an array of shape {shape_wanted}") from None
+    if array.ndim != 3:
+        if array.ndim == 2 and array.shape[0] <= 4:
+            fix = f"for one window write {name}[np.newaxis]; for one-channel windows write {name}[:, np.newaxis, :]"
+        elif array.ndim == 2:
+            fix = f"for one-channel windows write {name}[:, np.newaxis, :]; to cut a recording use biosig.segment"
+        else:
+            fix = "to cut a recording into windows use biosig.segment"
+        raise ValueError(f"{name} has shape {array.shape}; expected {shape_wanted}: {fix}")
+    if array.shape[0] and (
+        (n_channels is not None and array.shape[1] != n_channels and array.shape[2] == n_channels)
+        or (n_channels is None and array.shape[2] <= 4 < array.shape[1])
+    ):
+        raise ValueError(
+            f"{name} has shape {array.shape}, which looks like channels last; expected {shape_wanted}: "
+            f"write {name}.transpose(0, 2, 1)"
+        )
+    if n_channels is not None and array.shape[1] != n_channels:
+        raise ValueError(f"{name} has {array.shape[1]} channels (shape {array.shape}); expected {shape_wanted}")
+    return np.ascontiguousarray(array)
+
+
+def check_groups(groups, n_windows: int, name: str = "groups") -> np.ndarray:
+    """Return one participant label per window, or raise ValueError when the numbers differ."""
+    labels = np.asarray(groups)
+    if labels.ndim != 1 or len(labels) != n_windows:
+        raise ValueError(
+            f"{name} has shape {labels.shape}; expected one participant label per window, that is ({n_windows},)"
+        )
+    return labels
