@@ -1,0 +1,122 @@
+"""Which windows form the batch of a step, which pairs of them are no negatives, and batches made ahead of time."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+
+class ParticipantBatches:
+    """Batches of window numbers in which every participant has an even share, without replacement within an epoch.
+
+    The windows of each participant are spread evenly over the epoch, so that every batch holds close to the share of
+    each participant that the data hold. The few windows that do not fill a last batch are left out of that epoch (other
+    ones each time). `batch(step)` depends on nothing but its argument and the seed.
+
+    Parameters
+    ----------
+    groups : array (n_windows,)
+        Participant of each window.
+    batch_size : int
+        Windows in a batch; at most the number of windows.
+    random_state : int
+        Seed.
+    together : int, default 1
+        Windows of one participant that are put into the same batch. Windows of the same person are the hardest
+        negatives, because nothing but the heart at that time tells them apart.
+    """
+
+    def __init__(self, groups: np.ndarray, batch_size: int, random_state: int, together: int = 1):
+        if not 1 <= batch_size <= len(groups):
+            raise ValueError(f"batch_size is {batch_size} for {len(groups)} windows; expected 1 to {len(groups)}")
+        if together < 1:
+            raise ValueError(f"together is {together}; expected at least one window of a participant")
+        self.codes = np.unique(groups, return_inverse=True)[1]
+        self.batch_size, self.random_state, self.together = batch_size, random_state, together
+        self.batches_per_epoch = len(groups) // batch_size
+        self._last: tuple[int, np.ndarray] = (-1, np.empty(0, dtype=np.int64))
+
+    def epoch(self, number: int) -> np.ndarray:
+        """Return all window numbers in the order of epoch `number`."""
+        rng = np.random.default_rng([self.random_state, number])
+        shuffled = rng.permutation(len(self.codes))
+        shuffled = shuffled[np.argsort(self.codes[shuffled], kind="stable")]
+        people, first, counts = np.unique(self.codes[shuffled], return_index=True, return_counts=True)
+        place = np.arange(len(shuffled)) - np.repeat(first, counts)  # of a window among those of its participant
+        chunk = place // self.together
+        chunks = -(-counts // self.together)
+        offset = rng.random(len(people))  # one a participant: its chunks stay equally far apart
+        when = (chunk + np.repeat(offset, counts)) / np.repeat(chunks, counts)
+        return shuffled[np.lexsort((np.repeat(rng.permutation(len(people)), counts), when))]
+
+    def batch(self, step: int) -> np.ndarray:
+        """Return the (batch_size,) window numbers of `step`, counted from 0."""
+        number, place = divmod(step, self.batches_per_epoch)
+        last = self._last  # one tuple, read once: other threads may replace it, and then it is computed again
+        if last[0] != number:
+            last = self._last = (number, self.epoch(number))
+        return last[1][place * self.batch_size : (place + 1) * self.batch_size]
+
+
+def overlapping_pairs(groups: np.ndarray, starts: np.ndarray, length: float) -> np.ndarray:
+    """Mark the pairs of windows that share samples and so must not be negatives of each other.
+
+    Parameters
+    ----------
+    groups : array (n,)
+        Participant of each window.
+    starts : array (n,)
+        Start of each window in s. Sessions are taken as if on one clock, which can only mark too many pairs.
+    length : float
+        Length of a window in s.
+
+    Returns
+    -------
+    array (n, n) of bool
+        True where two different windows of one participant start less than `length` apart; False on the diagonal.
+    """
+    codes = np.unique(groups, return_inverse=True)[1]
+    starts = np.asarray(starts, dtype=np.float64)
+    close = np.abs(starts[:, None] - starts[None, :]) < length
+    return (codes[:, None] == codes[None, :]) & close & ~np.eye(len(starts), dtype=bool)
+
+
+class Prefetcher:
+    """Iterate over ``make(0), make(1), ...`` in order, made ahead in one other thread; a context manager.
+
+    `make` must not use tinygrad, which works in one thread. An exception of `make` is raised where its batch was due.
+
+    Attributes
+    ----------
+    waited : float
+        Seconds that the consumer has spent waiting, so that a slow preparation can be seen. The first batch, for which
+        any consumer must wait, is not counted.
+    """
+
+    def __init__(self, make: Callable[[int], tuple[np.ndarray, ...]], n_steps: int, ahead: int = 3):
+        self._make, self._n_steps, self._ahead = make, n_steps, ahead
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="biosig-batches")
+        self.waited = 0.0
+
+    def __enter__(self) -> Prefetcher:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
+        waiting: deque[Future] = deque()
+        asked = 0
+        for step in range(self._n_steps):
+            while asked < min(step + self._ahead, self._n_steps):
+                waiting.append(self._pool.submit(self._make, asked))
+                asked += 1
+            began = time.perf_counter()
+            batch = waiting.popleft().result()
+            if step:
+                self.waited += time.perf_counter() - began
+            yield batch
