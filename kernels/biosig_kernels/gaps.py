@@ -1,0 +1,55 @@
+"""Missing samples (NaN) in one row: where they are, and straight lines across them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from biosig_kernels.jit import kernel
+
+
+@kernel
+def bridge_gaps(row, max_gap, filled, missing):
+    """Copy a row with every gap bridged by a straight line, and mark the samples that stay missing.
+
+    Before the first and after the last finite sample the nearest finite value is held.
+
+    Parameters
+    ----------
+    row : ndarray, shape (n,)
+        Samples; not finite (NaN, infinite) means missing.
+    max_gap : float
+        Longest gap, in samples, that counts as bridged. Longer gaps and both ends are marked as missing.
+    filled : ndarray, shape (n,)
+        Receives the finite row (zeros when no sample is finite).
+    missing : ndarray of bool, shape (n,)
+        Receives the marks.
+
+    Returns
+    -------
+    int
+        Number of finite samples in `row`.
+    """
+    n = row.size
+    n_finite = 0
+    last = -1
+    for i in range(n):
+        value = row[i]
+        if not np.isfinite(value):
+            continue
+        n_finite += 1
+        filled[i] = value
+        missing[i] = False
+        gap = i - last - 1
+        if gap > 0:
+            lost = last < 0 or gap > max_gap
+            left = value if last < 0 else filled[last]
+            slope = (np.float64(value) - left) / (gap + 1)
+            for k in range(1, gap + 1):
+                filled[last + k] = left + slope * k
+                missing[last + k] = lost
+        last = i
+    held = filled[last] if last >= 0 else row.dtype.type(0)
+    for i in range(last + 1, n):
+        filled[i] = held
+        missing[i] = True
+    return n_finite
