@@ -1,0 +1,218 @@
+"""The one door to tinygrad: importing this module prepares it.
+
+On a CPU (the default) kernels are compiled by the LLVM inside llvmlite, run on several threads, and whole layers are
+handed to BLAS and Numba through `host_call`. On any other device, named by the environment variable ``DEV``
+(``DEV=CUDA``, ``DEV=METAL``, ...), the same layers are plain tinygrad operations; ``BIOSIG_HOST_KERNELS=0`` asks for
+those on a CPU too.
+
+tinygrad is not thread safe: hold `lock` around everything that builds or runs tensors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import llvmlite
+import llvmlite.binding
+import numpy as np
+
+from . import _compiler
+from ._threads import limit_threads, n_threads, single_threaded_blas
+
+__all__ = [
+    "describe",
+    "free_memory",
+    "from_numpy",
+    "host_call",
+    "limit_threads",
+    "lock",
+    "n_threads",
+    "to_numpy",
+    "training_mode",
+    "uses_host_kernels",
+]
+
+_compiler.require_hooks()
+
+from tinygrad import Context, Device, Tensor, dtypes  # noqa: E402
+from tinygrad.engine.realize import runtime_cache  # noqa: E402
+from tinygrad.helpers import DEV, Target  # noqa: E402
+from tinygrad.renderer import Estimates  # noqa: E402
+from tinygrad.uop.ops import KernelInfo, Ops, ProgramInfo, UOp  # noqa: E402
+
+lock = threading.RLock()
+_HOST = "CPU"
+_NUMPY_TYPES = {dtypes.float32: np.dtype(np.float32), dtypes.int32: np.dtype(np.int32)}
+_programs: dict[tuple, Any] = {}
+
+
+def _prepare() -> None:
+    """Choose the device and open it, or raise one error that says what to do."""
+    chosen_before = Device.__dict__.get("_select_device", "")  # set when the user's own code already asked tinygrad
+    device = DEV.device or chosen_before or _HOST
+    compiler = DEV.renderer
+    if device == _HOST and compiler in ("", "LLVM"):
+        _compiler.install()
+        compiler = "LLVM"
+        DEV.value = Target(_HOST, compiler)
+    try:
+        Device[device].renderer  # noqa: B018 - opens the device and its compiler
+    except Exception as error:
+        raise RuntimeError(
+            f"tinygrad {version('tinygrad')} cannot open device {device!r} with compiler {compiler or 'default'!r} "
+            f"({type(error).__name__}: {str(error)[:200]}). Unset the environment variable DEV to use the processor "
+            f"through llvmlite {llvmlite.__version__}, before tinygrad is first imported; or {_compiler.REMEDY}"
+        ) from error
+
+
+_prepare()
+
+
+def uses_host_kernels() -> bool:
+    """Whether layers run on BLAS and Numba (on a CPU) instead of plain tinygrad operations."""
+    return Device.DEFAULT == _HOST and os.environ.get("BIOSIG_HOST_KERNELS", "1") != "0"
+
+
+def describe() -> dict[str, Any]:
+    """What this machine calculates with: device, compiler, threads, versions. Values are plain text and numbers."""
+    with lock:
+        device = Device[Device.DEFAULT]
+        return {
+            "device": Device.DEFAULT,
+            "compiler": type(device.compiler).__name__,
+            "tinygrad": version("tinygrad"),
+            "llvmlite": llvmlite.__version__,
+            "llvm": ".".join(map(str, llvmlite.binding.llvm_version_info)),
+            "threads": n_threads(),
+            "host_kernels": uses_host_kernels(),
+        }
+
+
+@contextlib.contextmanager
+def training_mode() -> Iterator[None]:
+    """Hold the lock with dropout switched on; optimiser steps are taken inside."""
+    with lock, Context(TRAINING=1):
+        yield
+
+
+def from_numpy(array: np.ndarray) -> Tensor:
+    """Return a realised tensor that owns a copy of `array`, so that a jitted function accepts it."""
+    with lock:
+        return Tensor(np.array(array, order="C"), device=Device.DEFAULT).contiguous().realize()
+
+
+def to_numpy(tensor: Tensor) -> np.ndarray:
+    """Return a copy of the values; a jitted function may then reuse its buffer."""
+    with lock:
+        return np.array(tensor.numpy())
+
+
+def free_memory() -> None:
+    """Give back the buffers that tinygrad keeps for reuse, after warm-up or when a net is done."""
+    with lock:
+        allocator = Device[Device.DEFAULT].allocator
+        if hasattr(allocator, "free_cache"):
+            allocator.free_cache()
+
+
+class _HostProgram:
+    """Stands where tinygrad keeps a loaded kernel; calls Python on NumPy views of the buffers."""
+
+    def __init__(self, function: Callable[..., None], options: tuple, layouts: list[tuple[tuple[int, ...], np.dtype]]):
+        self._function, self._options = function, options
+        self._layouts = [
+            (shape, dtype, ctypes.c_char * (math.prod(shape) * dtype.itemsize)) for shape, dtype in layouts
+        ]
+
+    def __call__(self, *buffers, global_size=None, local_size=None, vals=(), wait=False, timeout=None):
+        views = [
+            np.ndarray(shape, dtype, memory.from_address(buffer.va_addr))  # type: ignore[arg-type]
+            for buffer, (shape, dtype, memory) in zip(buffers, self._layouts, strict=True)
+        ]
+        with single_threaded_blas():
+            self._function(*views, *self._options)
+
+
+def _host_program(
+    function: Callable[..., None],
+    options: tuple,
+    layouts: list[tuple[tuple[int, ...], np.dtype]],
+    written: Sequence[int],
+    name: str,
+) -> UOp:
+    key = (function, options, tuple(layouts), tuple(written))
+    if key not in _programs:
+        label = f"host_{name}_{len(_programs)}"
+        n = len(layouts)
+        sink = UOp(Ops.SINK, src=(), arg=KernelInfo(name=label, estimates=Estimates()))
+        info = ProgramInfo(
+            name=label,
+            globals=tuple(range(n)),
+            outs=tuple(written),
+            ins=tuple(range(n)),
+            target=Target(_HOST),
+        )
+        sources = (UOp(Ops.LINEAR, src=()), UOp(Ops.SOURCE, arg=label), UOp(Ops.BINARY, arg=label.encode()))
+        program = UOp(Ops.PROGRAM, src=(sink, *sources), arg=info)
+        runtime_cache[(program.key, _HOST)] = _HostProgram(function, options, layouts)
+        _programs[key] = program
+    return _programs[key]
+
+
+def host_call(
+    function: Callable[..., None],
+    outputs: Sequence[tuple[int, ...]],
+    inputs: Sequence[Tensor],
+    *,
+    options: tuple = (),
+    gradient: Callable[[Tensor, list[Tensor], list[Tensor]], Sequence[Tensor | None]] | None = None,
+    overwrites: Sequence[Tensor] = (),
+) -> list[Tensor]:
+    """Run a Python function on the memory of tensors, lazily, under autograd and inside ``TinyJit``.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(*outputs, *overwrites, *inputs, *options)`` on NumPy views; it fills every element of the outputs
+        and must keep no view. It is called with BLAS on one thread. A module-level function: it is part of the key
+        under which the program is kept.
+    outputs : sequence of tuple of int
+        Shapes of the results, float32.
+    inputs : sequence of Tensor
+        float32 or int32.
+    options : tuple
+        Hashable constants handed on to `function`.
+    gradient : callable, optional
+        ``gradient(upstream, outputs, inputs)`` returns one tensor (or None) per input; `upstream` belongs to the first
+        output, the others are by-products that must not be differentiated.
+    overwrites : sequence of Tensor
+        Realised tensors that `function` changes in place.
+
+    Returns
+    -------
+    list of Tensor
+        The outputs, then the overwritten tensors in their new state; realise all of them.
+    """
+    results = [Tensor.empty(*shape, dtype=dtypes.float32, device=_HOST) for shape in outputs]
+    tensors = [*results, *overwrites, *inputs]
+    n_written = len(results) + len(overwrites)
+    layouts = [(tuple(int(s) for s in t.shape), _NUMPY_TYPES[t.dtype]) for t in tensors]
+    program = _host_program(function, options, layouts, range(n_written), function.__name__)
+
+    def backward(upstream: UOp, call: UOp) -> tuple[UOp | None, ...]:
+        sources = call.src[1:]
+        done = [Tensor(s.after(call)) for s in sources[:n_written]]
+        grads = gradient(Tensor(upstream), done, [Tensor(s) for s in sources[n_written:]]) if gradient else ()
+        return (*([None] * n_written), *[None if g is None else g.uop for g in grads])
+
+    after = tensors[0].custom_kernel(
+        *tensors[1:], fxn=lambda *_: program, grad_fxn=backward if gradient is not None else None
+    )
+    return after[:n_written]

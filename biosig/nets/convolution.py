@@ -1,0 +1,138 @@
+"""One-dimensional ConvNeXt (after Liu et al. 2022), channels last, with statistics pooling.
+
+Layer normalisation makes training equal inference, and a window's embedding independent of its batch. The embedding
+carries the mean and the standard deviation of every feature over time (Snyder et al. 2017): variability is a target.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from tinygrad import Tensor
+
+from . import ops, parameters
+
+SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {"widths": [32, 64, 96], "depths": [1, 1, 2], "embedding": 128},
+    "small": {"widths": [48, 96, 160], "depths": [2, 2, 4], "embedding": 192},
+    "base": {"widths": [64, 128, 256], "depths": [3, 3, 6], "embedding": 256},
+}
+
+
+def configure(size: str, n_channels: int, n_samples: int, sampling_rate: float) -> dict[str, Any]:
+    """Complete settings of one size; the stem's stride leaves at least four frames a second, to see the heart."""
+    stride = min(8, 2 ** max(0, math.floor(math.log2(sampling_rate / 4))))
+    return {**SIZES[size], "stride": stride, "taps": 7, "expansion": 4, "dropout": 0.2}
+
+
+def check(config: dict[str, Any]) -> None:
+    """Raise ValueError where the settings do not fit together."""
+    widths, depths, n_samples = config["widths"], config["depths"], config["n_samples"]
+    if len(widths) != len(depths) or not widths:
+        raise ValueError(f"widths {widths} and depths {depths}; expected one of each per stage")
+    stretch = config["stride"] * 2 ** (len(widths) - 1)
+    if n_samples % stretch or n_samples < stretch:
+        below = max(1, n_samples // stretch) * stretch
+        raise ValueError(
+            f"n_samples is {n_samples}, which a total stride of {stretch} does not divide; "
+            f"windows of {below} or {below + stretch} samples do (multiples of {stretch}), or give another stride"
+        )
+    if config["taps"] % 2 == 0:
+        raise ValueError(f"taps is {config['taps']}; expected an odd number, so that the filter is centred")
+    if not 0 <= config["dropout"] < 1:
+        raise ValueError(f"dropout is {config['dropout']}; expected a share from 0 to less than 1")
+
+
+class Block:
+    """Depthwise filter, layer norm and two pointwise layers, added to what comes in."""
+
+    def __init__(self, width: int, taps: int, expansion: int, depth: int, rng: np.random.Generator):
+        bound = math.sqrt(3 / taps)
+        self.filter_weight = parameters.parameter(rng.uniform(-bound, bound, (taps, width)))
+        self.filter_bias = parameters.zeros(width)
+        self.norm_weight, self.norm_bias = parameters.ones(width), parameters.zeros(width)
+        hidden = expansion * width
+        calm = 1 / math.sqrt(depth)  # the sum over all blocks keeps the variance of one
+        self.mlp_in_weight, self.mlp_in_bias = parameters.matrix(rng, width, hidden), parameters.zeros(hidden)
+        self.mlp_out_weight, self.mlp_out_bias = parameters.matrix(rng, hidden, width, calm), parameters.zeros(width)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(n_batch, length, width) in and out."""
+        y = ops.depthwise_conv(x, self.filter_weight, self.filter_bias)
+        y = ops.layer_norm(y, self.norm_weight, self.norm_bias)
+        return x + ops.mlp(y, self.mlp_in_weight, self.mlp_in_bias, self.mlp_out_weight, self.mlp_out_bias)
+
+
+class Reduction:
+    """Layer norm, then every two frames become one."""
+
+    def __init__(self, n_in: int, n_out: int, rng: np.random.Generator):
+        self.norm_weight, self.norm_bias = parameters.ones(n_in), parameters.zeros(n_in)
+        self.weight, self.bias = parameters.matrix(rng, 2 * n_in, n_out), parameters.zeros(n_out)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(n_batch, length, n_in) to (n_batch, length / 2, n_out)."""
+        n_batch, length, width = (int(s) for s in x.shape)
+        y = ops.layer_norm(x, self.norm_weight, self.norm_bias).reshape(n_batch, length // 2, 2 * width)
+        return ops.linear(y, self.weight, self.bias)
+
+
+class ConvEncoder:
+    """Windows to tokens and to one embedding.
+
+    Attributes
+    ----------
+    config : dict
+    stretch : int
+        Samples of the input that one token stands for, the total stride.
+    n_tokens, token_width, n_features : int
+        Tokens per window, values per token, values per embedding.
+    """
+
+    def __init__(self, config: dict[str, Any], rng: np.random.Generator):
+        widths, depths = config["widths"], config["depths"]
+        self.config = config
+        self.stretch = config["stride"] * 2 ** (len(widths) - 1)
+        self.n_tokens = config["n_samples"] // self.stretch
+        self.token_width, self.n_features = widths[-1], config["embedding"]
+        self.stem_weight = parameters.matrix(rng, 2 * config["stride"] * config["n_channels"], widths[0])
+        self.stem_bias = parameters.zeros(widths[0])
+        self.stem_norm_weight, self.stem_norm_bias = parameters.ones(widths[0]), parameters.zeros(widths[0])
+        self.layers: list[Block | Reduction] = []
+        for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+            if stage:
+                self.layers.append(Reduction(widths[stage - 1], width, rng))
+            self.layers += [Block(width, config["taps"], config["expansion"], sum(depths), rng) for _ in range(depth)]
+        self.norm_weight, self.norm_bias = parameters.ones(widths[-1]), parameters.zeros(widths[-1])
+        self.out_weight = parameters.matrix(rng, 2 * widths[-1], self.n_features)
+        self.out_bias = parameters.zeros(self.n_features)
+
+    def _frames(self, x: Tensor) -> Tensor:
+        """Overlapping frames of two strides each: (n_batch, n_samples / stride, 2 * stride * n_channels)."""
+        n_batch, n_channels, n_samples = (int(s) for s in x.shape)
+        stride = self.config["stride"]
+        padded = x.pad((None, None, (stride // 2, stride - stride // 2)))
+        halves = [
+            padded[:, :, start : start + n_samples].reshape(n_batch, n_channels, n_samples // stride, stride)
+            for start in (0, stride)
+        ]
+        frames = halves[0].cat(halves[1], dim=-1).permute(0, 2, 1, 3)
+        return frames.reshape(n_batch, n_samples // stride, 2 * stride * n_channels)
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """(n_batch, n_channels, n_samples) to (n_batch, n_tokens, token_width)."""
+        y = ops.linear(self._frames(x), self.stem_weight, self.stem_bias)
+        y = ops.layer_norm(y, self.stem_norm_weight, self.stem_norm_bias)
+        for layer in self.layers:
+            y = layer(y)
+        return ops.layer_norm(y, self.norm_weight, self.norm_bias)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(n_batch, n_channels, n_samples) to (n_batch, n_features)."""
+        y = self.tokens(x)
+        mean = y.mean(1)
+        centred = y - mean.unsqueeze(1)
+        spread = ((centred * centred).mean(1) + 1e-5).sqrt()
+        return ops.linear(ops.dropout(mean.cat(spread, dim=1), self.config["dropout"]), self.out_weight, self.out_bias)

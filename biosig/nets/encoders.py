@@ -1,0 +1,102 @@
+"""The two families of encoder behind one pair of functions: a config that JSON can hold, and a net built from it."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from biosig._checks import check_sampling_rate
+
+from . import convolution, transformer
+from .convolution import ConvEncoder
+from .transformer import TransformerEncoder
+
+Encoder = ConvEncoder | TransformerEncoder
+_FAMILIES: dict[str, ModuleType] = {"conv": convolution, "transformer": transformer}
+_SIGNAL = ("n_channels", "n_samples", "sampling_rate")
+
+
+def encoder_config(
+    architecture: str = "conv",
+    size: str = "tiny",
+    *,
+    n_channels: int,
+    n_samples: int,
+    sampling_rate: float,
+    **overrides: Any,
+) -> dict[str, Any]:
+    """Return complete settings of an encoder, of plain JSON types.
+
+    Parameters
+    ----------
+    architecture : {"conv", "transformer"}
+        Convolutions learn faster on small data; the transformer encodes only what is visible of a masked window.
+    size : {"tiny", "small", "base"}
+        About 0.2, 1 and 4 million parameters (conv) or 0.5, 3 and 6 million (transformer).
+    n_channels, n_samples : int
+        Shape of one window.
+    sampling_rate : float
+        Of the windows, in Hz.
+    **overrides
+        Any of the settings that the function returns for this architecture, such as ``width`` or ``dropout``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or a window that does not suit the patch or stride; it says which lengths do.
+    """
+    family = _FAMILIES.get(architecture)
+    if family is None:
+        raise ValueError(f"architecture is {architecture!r}; expected one of {sorted(_FAMILIES)}")
+    if size not in family.SIZES:
+        raise ValueError(f"size is {size!r}; expected one of {sorted(family.SIZES)}")
+    for name, value in (("n_channels", n_channels), ("n_samples", n_samples)):
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+            raise ValueError(f"{name} is {value!r}; expected a positive whole number")
+    rate = check_sampling_rate(sampling_rate)
+    settings = family.configure(size, int(n_channels), int(n_samples), rate)
+    unknown = sorted(overrides.keys() - settings.keys())
+    if unknown:
+        raise ValueError(f"unknown settings {unknown} for {architecture!r}; expected some of {sorted(settings)}")
+    config = {
+        "architecture": architecture,
+        "size": size,
+        "n_channels": int(n_channels),
+        "n_samples": int(n_samples),
+        "sampling_rate": rate,
+        **settings,
+        **{name: list(v) if isinstance(v, tuple) else v for name, v in overrides.items()},
+    }
+    family.check(config)
+    return config
+
+
+def build_encoder(config: dict[str, Any], random_state: int | np.random.Generator | None = None) -> Encoder:
+    """Return an untrained encoder with weights drawn from `random_state`.
+
+    Parameters
+    ----------
+    config : dict
+        From `encoder_config`, or read from a file that holds one.
+
+    Returns
+    -------
+    Encoder
+        Called with windows (n_batch, n_channels, n_samples) it returns embeddings (n_batch, n_features); ``tokens``
+        returns (n_batch, n_tokens, token_width).
+
+    Raises
+    ------
+    ValueError
+        For a config with missing, unknown or unfitting settings.
+    """
+    required = ("architecture", "size", *_SIGNAL)
+    missing = [name for name in required if name not in config]
+    if missing:
+        raise ValueError(f"the encoder config lacks {missing}; make one with encoder_config(...)")
+    complete = encoder_config(**config)
+    rng = np.random.default_rng(random_state)
+    return (ConvEncoder if complete["architecture"] == "conv" else TransformerEncoder)(complete, rng)

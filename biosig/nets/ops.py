@@ -1,0 +1,115 @@
+"""Layers as functions: BLAS and Numba on a CPU, plain tinygrad operations on every other device.
+
+Both roads agree in value and gradient to float32 rounding. Tensors are float32, channels (features) last.
+"""
+
+from __future__ import annotations
+
+from tinygrad import Tensor
+
+from . import _plain_ops as plain
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return ``x @ weight + bias``.
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., n_in)
+    weight : Tensor, shape (n_in, n_out)
+    bias : Tensor, shape (n_out,), optional
+
+    Returns
+    -------
+    Tensor, shape (..., n_out)
+    """
+    return plain.linear(x, weight, bias)
+
+
+def gelu(x: Tensor) -> Tensor:
+    """Return the Gaussian error linear unit in its tanh form (Hendrycks and Gimpel 2016, section 2), any shape."""
+    return plain.gelu(x)
+
+
+def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Tensor:
+    """Normalise the last axis to mean 0 and variance 1, then scale and shift (Ba, Kiros and Hinton 2016).
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., n_features)
+    weight, bias : Tensor, shape (n_features,)
+    eps : float
+        Added to the variance.
+    """
+    return plain.layer_norm(x, weight, bias, eps)
+
+
+def mlp(x: Tensor, weight_in: Tensor, bias_in: Tensor, weight_out: Tensor, bias_out: Tensor) -> Tensor:
+    """Return ``linear(gelu(linear(x)))``; the wide layer in between never leaves the cache on a CPU.
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., n_in)
+    weight_in : Tensor, shape (n_in, n_hidden)
+    bias_in : Tensor, shape (n_hidden,)
+    weight_out : Tensor, shape (n_hidden, n_out)
+    bias_out : Tensor, shape (n_out,)
+
+    Returns
+    -------
+    Tensor, shape (..., n_out)
+    """
+    return plain.mlp(x, weight_in, bias_in, weight_out, bias_out)
+
+
+def attention(qkv: Tensor, n_heads: int) -> Tensor:
+    """Scaled dot-product self-attention (Vaswani et al. 2017, eq. 1) of all tokens to all tokens.
+
+    Parameters
+    ----------
+    qkv : Tensor, shape (n_batch, n_tokens, 3 * n_features)
+        Queries, keys and values side by side, each split into `n_heads` equal heads.
+
+    Returns
+    -------
+    Tensor, shape (n_batch, n_tokens, n_features)
+    """
+    return plain.attention(qkv, n_heads)
+
+
+def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Filter every channel along time with taps of its own, zeros beyond the ends, the same length out.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_batch, length, n_channels)
+    weight : Tensor, shape (n_taps, n_channels)
+        An odd number of taps; a correlation, as in every deep learning library.
+    bias : Tensor, shape (n_channels,)
+
+    Returns
+    -------
+    Tensor, shape (n_batch, length, n_channels)
+    """
+    return plain.depthwise_conv(x, weight, bias)
+
+
+def gather_tokens(x: Tensor, index: Tensor) -> Tensor:
+    """Pick tokens by position.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_batch, n_tokens, n_features)
+    index : Tensor of int32, shape (n_batch, n_chosen)
+        Positions within each row, no position twice.
+
+    Returns
+    -------
+    Tensor, shape (n_batch, n_chosen, n_features)
+    """
+    return plain.gather_tokens(x, index)
+
+
+def dropout(x: Tensor, rate: float) -> Tensor:
+    """In training mode, set a share `rate` of all values to zero and scale the others by ``1 / (1 - rate)``."""
+    return x.dropout(rate) if rate else x

@@ -1,0 +1,129 @@
+"""Transformer over patches: a stretch of all channels becomes one token (Dosovitskiy et al. 2021, in one dimension)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from tinygrad import Tensor
+
+from . import ops, parameters
+from .backend import from_numpy
+
+SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {"width": 96, "depth": 4, "n_heads": 4},
+    "small": {"width": 192, "depth": 6, "n_heads": 6},
+    "base": {"width": 256, "depth": 8, "n_heads": 8},
+}
+
+
+def configure(size: str, n_channels: int, n_samples: int, sampling_rate: float) -> dict[str, Any]:
+    """Complete settings of one size; what depends on the signal is chosen from it."""
+    return {**SIZES[size], "patch": 20, "expansion": 4, "positions": "sinusoidal"}
+
+
+def check(config: dict[str, Any]) -> None:
+    """Raise ValueError where the settings do not fit together."""
+    patch, n_samples, width, n_heads = (config[k] for k in ("patch", "n_samples", "width", "n_heads"))
+    if n_samples % patch or n_samples < patch:
+        below = max(1, n_samples // patch) * patch
+        raise ValueError(
+            f"n_samples is {n_samples}, which patches of {patch} samples do not fill; "
+            f"windows of {below} or {below + patch} samples do (multiples of {patch}), or give another patch"
+        )
+    if width % n_heads or width % 2:
+        raise ValueError(f"width is {width}; expected an even multiple of n_heads ({n_heads})")
+    if config["positions"] not in ("sinusoidal", "learned"):
+        raise ValueError(f"positions is {config['positions']!r}; expected 'sinusoidal' or 'learned'")
+
+
+def sinusoids(n_tokens: int, width: int) -> np.ndarray:
+    """Fixed positions (n_tokens, width): sines, then cosines (Vaswani et al. 2017, section 3.5)."""
+    rates = np.exp(-math.log(10000.0) * np.arange(width // 2) / max(1, width // 2))
+    angles = np.arange(n_tokens)[:, None] * rates
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)
+
+
+def patches(x: Tensor, length: int) -> Tensor:
+    """Cut windows (n_batch, n_channels, n_samples) into (n_batch, n_samples / length, n_channels * length)."""
+    n_batch, n_channels, n_samples = (int(s) for s in x.shape)
+    cut = x.reshape(n_batch, n_channels, n_samples // length, length)
+    return cut.permute(0, 2, 1, 3).reshape(n_batch, n_samples // length, n_channels * length)
+
+
+class Block:
+    """Attention and two linear layers, each added to what comes in, normalised before (Xiong et al. 2020)."""
+
+    def __init__(self, width: int, n_heads: int, expansion: int, depth: int, rng: np.random.Generator):
+        self._n_heads = n_heads
+        calm = 1 / math.sqrt(2 * depth)  # the sum over all blocks keeps the variance of one
+        self.norm1_weight, self.norm1_bias = parameters.ones(width), parameters.zeros(width)
+        self.qkv_weight, self.qkv_bias = parameters.matrix(rng, width, 3 * width), parameters.zeros(3 * width)
+        self.out_weight, self.out_bias = parameters.matrix(rng, width, width, calm), parameters.zeros(width)
+        self.norm2_weight, self.norm2_bias = parameters.ones(width), parameters.zeros(width)
+        hidden = expansion * width
+        self.mlp_in_weight, self.mlp_in_bias = parameters.matrix(rng, width, hidden), parameters.zeros(hidden)
+        self.mlp_out_weight, self.mlp_out_bias = parameters.matrix(rng, hidden, width, calm), parameters.zeros(width)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(n_batch, n_tokens, width) in and out."""
+        y = ops.layer_norm(x, self.norm1_weight, self.norm1_bias)
+        y = ops.attention(ops.linear(y, self.qkv_weight, self.qkv_bias), self._n_heads)
+        x = x + ops.linear(y, self.out_weight, self.out_bias)
+        y = ops.layer_norm(x, self.norm2_weight, self.norm2_bias)
+        return x + ops.mlp(y, self.mlp_in_weight, self.mlp_in_bias, self.mlp_out_weight, self.mlp_out_bias)
+
+
+class TransformerEncoder:
+    """Windows to tokens and to one embedding, the mean of the tokens.
+
+    Attributes
+    ----------
+    config : dict
+    stretch : int
+        Samples of the input that one token stands for.
+    n_tokens, token_width, n_features : int
+        Tokens per window, values per token, values per embedding.
+    """
+
+    def __init__(self, config: dict[str, Any], rng: np.random.Generator):
+        width, depth = config["width"], config["depth"]
+        self.config = config
+        self.stretch = config["patch"]
+        self.n_tokens = config["n_samples"] // self.stretch
+        self.token_width = self.n_features = width
+        self.embed_weight = parameters.matrix(rng, config["n_channels"] * self.stretch, width)
+        self.embed_bias = parameters.zeros(width)
+        if config["positions"] == "learned":
+            self.positions = parameters.parameter(0.02 * rng.standard_normal((self.n_tokens, width)))
+        else:
+            self.positions = from_numpy(sinusoids(self.n_tokens, width)).is_param_(False)
+        self.blocks = [Block(width, config["n_heads"], config["expansion"], depth, rng) for _ in range(depth)]
+        self.norm_weight, self.norm_bias = parameters.ones(width), parameters.zeros(width)
+
+    def tokens(self, x: Tensor, visible: Tensor | None = None) -> Tensor:
+        """Encode all patches, or only the `visible` ones, which then see nothing of the others.
+
+        Parameters
+        ----------
+        x : Tensor, shape (n_batch, n_channels, n_samples)
+        visible : Tensor of int32, shape (n_batch, n_visible), optional
+            Positions of the patches to encode.
+
+        Returns
+        -------
+        Tensor, shape (n_batch, n_tokens or n_visible, token_width)
+        """
+        cut = patches(x, self.stretch)
+        where = self.positions.reshape(1, self.n_tokens, self.token_width).expand(x.shape[0], -1, -1)
+        if visible is not None:
+            cut, where = ops.gather_tokens(cut, visible), ops.gather_tokens(where, visible)
+        y = ops.linear(cut, self.embed_weight, self.embed_bias) + where
+        for block in self.blocks:
+            y = block(y)
+        return ops.layer_norm(y, self.norm_weight, self.norm_bias)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(n_batch, n_channels, n_samples) to (n_batch, n_features)."""
+        return self.tokens(x).mean(1)
