@@ -52,8 +52,8 @@ def _extremes(z, sign, begin, end, from_, to, largest, marks):
 def _coarse_peaks(z, rate, peaks):
     """Write the sample numbers of the peaks of `z` (about 20 Hz) that have a trough between them; return how many."""
     n = z.size
-    span = max(int(round(SPAN * rate)), 3)
-    margin = int(round(0.5 * OVERLAP * SPAN * rate))
+    span = max(round(SPAN * rate), 3)
+    margin = round(0.5 * OVERLAP * SPAN * rate)
     core = max(span - 2 * margin, 1)
     largest = max(int(rate / (2.0 * SLOWEST)), 1)  # half the period of the slowest heart
     high = np.zeros(n, np.bool_)
@@ -142,11 +142,11 @@ def beat_rows(y, missing, rate, kind, beats, counts, start, stop):
         Receives the number of beats.
     """
     n = y.shape[1]
-    factor = max(int(math.floor(rate / DETECTION_RATE)), 1)
+    factor = max(math.floor(rate / DETECTION_RATE), 1)
     n_coarse = (n + factor - 1) // factor
     z = np.empty(n_coarse, np.float32)
     coarse = np.empty(n_coarse, np.int64)
-    longest_rise = max(int(round(0.6 * rate)), 2)
+    longest_rise = max(round(0.6 * rate), 2)
     for r in range(start, stop):
         row = y[r]
         beats[r, :] = np.nan

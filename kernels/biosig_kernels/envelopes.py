@@ -60,7 +60,7 @@ def envelope_rows(x, bank, lengths, step, floor, out, start, stop):
             even = bank[b, 0, :taps]
             odd = bank[b, 1, :taps]
             for j in range(n_out):
-                at = min(int(math.floor(j * step + 0.5)), n - 1)
+                at = min(math.floor(j * step + 0.5), n - 1)
                 if missing[at]:
                     out[r, b, j] = np.nan
                     continue

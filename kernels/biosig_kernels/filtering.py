@@ -1,7 +1,7 @@
 """Zero-phase recursive filtering (second-order sections forward, then backward) of many rows.
 
-The order of operations and the starting states are those of ``scipy.signal.sosfiltfilt`` with odd padding
-(F. Gustafsson, "Determining the initial states in forward-backward filtering", IEEE Trans. Signal Process. 44(4), 1996).
+The order of operations and the starting states are those of ``scipy.signal.sosfiltfilt`` with odd padding (compare
+F. Gustafsson, "Determining the initial states in forward-backward filtering", IEEE Trans. Signal Process. 44(4), 1996).
 """
 
 from __future__ import annotations

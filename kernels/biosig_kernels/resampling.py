@@ -54,11 +54,11 @@ def resample_rows(x, first, step, table, max_gap, out, start, stop):
             padded[half + n_in - 1 + k] = 2 * body[n_in - 1] - body[n_in - 1 - inner]
         for j in range(n_out):
             position = first + j * step
-            nearest = min(max(int(math.floor(position + 0.5)), 0), n_in - 1)
+            nearest = min(max(math.floor(position + 0.5), 0), n_in - 1)
             if missing[nearest]:
                 target[j] = np.nan
                 continue
-            base = int(math.floor(position))
+            base = math.floor(position)
             phase = (position - base) * n_phases
             row = int(phase)
             mix = phase - row
