@@ -1,1 +1,34 @@
-"""Training of the encoders."""
+"""Training of encoders: augmentation, batches, objectives, the loop, and the trainings built from them.
+
+Windows go in as NumPy arrays and encoders come out as plain data. tinygrad loads when one of these names is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOME = {
+    "Augmentation": "augmentation",
+    "Fitted": "fitted",
+    "TrainingOptions": "loop",
+    "embed": "fitted",
+    "make_config": "fitted",
+    "project": "fitted",
+    "random_encoder": "fitted",
+    "train_distilled": "tasks",
+    "train_masked_autoencoder": "tasks",
+    "train_supervised": "tasks",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"biosig.training.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'biosig.training' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

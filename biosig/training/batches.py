@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
+
+
+def generator(random_state: int, purpose: str, step: int) -> np.random.Generator:
+    """Return the random generator for one purpose at one step, independent of those for all others."""
+    return np.random.default_rng([random_state, zlib.crc32(purpose.encode()), step])
 
 
 class ParticipantBatches:
@@ -42,7 +48,7 @@ class ParticipantBatches:
 
     def epoch(self, number: int) -> np.ndarray:
         """Return all window numbers in the order of epoch `number`."""
-        rng = np.random.default_rng([self.random_state, number])
+        rng = generator(self.random_state, "order", number)
         shuffled = rng.permutation(len(self.codes))
         shuffled = shuffled[np.argsort(self.codes[shuffled], kind="stable")]
         people, first, counts = np.unique(self.codes[shuffled], return_index=True, return_counts=True)

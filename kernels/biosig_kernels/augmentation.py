@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from .jit import kernel
+from biosig_kernels.jit import kernel
 
 SLOWEST = 0.1  # least speed of the warped clock, as a share of the true one, so that time never runs backwards
 

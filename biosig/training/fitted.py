@@ -1,0 +1,229 @@
+"""What a trained encoder is (plain data), and its use: windows in, embeddings out."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from tinygrad import Tensor, TinyJit
+from tqdm.auto import tqdm
+
+from biosig._checks import check_sampling_rate
+from biosig.nets.backend import from_numpy, limit_threads, lock, to_numpy
+from biosig.nets.encoders import Encoder, build_encoder, encoder_config
+from biosig.nets.parameters import get_weights, set_weights
+from biosig.training.batches import Prefetcher
+from biosig.training.frontends import FRONT_ENDS, NORMALISATIONS, check_input, front_end_shape, prepare
+
+MODALITIES = ("ppg", "accel")
+
+
+@dataclass
+class Fitted:
+    """A trained encoder as plain data.
+
+    Attributes
+    ----------
+    config : dict
+        From `make_config`; with `weights` all that `embed` needs.
+    weights : dict of str to array
+        Of the encoder alone.
+    history : dict
+        Of the training, see `biosig.training.loop.train`.
+    heads : dict of str to dict of str to array
+        What stood on the embedding while it was trained: ``"student"`` and ``"teacher"`` after distillation (for
+        `project`), ``"regression"`` after supervised training (for `predict`).
+    """
+
+    config: dict[str, Any]
+    weights: dict[str, np.ndarray]
+    history: dict[str, Any]
+    heads: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+
+    def predict(self, x, *, batch_size: int = 64, n_jobs: int | None = None, progress: bool = False) -> np.ndarray:
+        """Return the targets (n_windows, n_targets), float32 in the units given for training; NaN without data.
+
+        Raises
+        ------
+        ValueError
+            When the encoder was not trained on targets.
+        """
+        if "regression" not in self.heads:
+            raise ValueError("this encoder was not trained on targets; use train_supervised, or a probe on embed(...)")
+        head = self.heads["regression"]
+        embedding = embed(x, self.config, self.weights, batch_size=batch_size, n_jobs=n_jobs, progress=progress)
+        return (embedding @ head["weight"] + head["bias"]) * head["scale"] + head["mean"]
+
+
+def make_config(
+    *,
+    modality: str,
+    n_channels: int,
+    n_samples: int,
+    sampling_rate: float,
+    architecture: str = "conv",
+    size: str = "tiny",
+    front_end: str | dict[str, Any] = "samples",
+    normalisation: str = "zscore",
+    dropout: float | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Return complete settings of an encoder and of all that is done to a raw window before it; JSON can hold them.
+
+    Parameters
+    ----------
+    modality : {"ppg", "accel"}
+        What the windows hold; chooses the augmentation.
+    n_channels, n_samples : int
+        Shape of a raw window.
+    sampling_rate : float
+        Of the raw windows, in Hz.
+    architecture, size : str
+        See `biosig.nets.encoders.encoder_config`.
+    front_end : str or dict
+        ``"samples"``, ``"envelopes"``, or a dict like the values of `biosig.training.frontends.FRONT_ENDS`.
+    normalisation : {"zscore", "none"}
+        Scaling within each window and channel, after the front end.
+    dropout : float, optional
+        Share of the pooled features dropped in training. Only convolutions have it; a transformer ignores it.
+    **settings
+        Further settings of `encoder_config`.
+
+    Returns
+    -------
+    dict
+        Keys ``modality``, ``sampling_rate``, ``n_channels``, ``n_samples``, ``front_end``, ``normalisation``,
+        ``encoder`` (settings of the net, for the shape after the front end) and ``embedding`` (features).
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or a window that suits neither front end nor encoder.
+    """
+    if modality not in MODALITIES:
+        raise ValueError(f"modality is {modality!r}; expected one of {MODALITIES}")
+    if normalisation not in NORMALISATIONS:
+        raise ValueError(f"normalisation is {normalisation!r}; expected one of {NORMALISATIONS}")
+    if isinstance(front_end, str):
+        if front_end not in FRONT_ENDS:
+            raise ValueError(f"front_end is {front_end!r}; expected one of {sorted(FRONT_ENDS)}")
+        front_end = FRONT_ENDS[front_end]
+    front_end = json.loads(json.dumps(front_end))  # a copy of its own, tuples as lists
+    rate = check_sampling_rate(sampling_rate)
+    seen_channels, seen_samples = front_end_shape(front_end, n_channels, n_samples, rate)
+    if dropout is not None and architecture == "conv":
+        settings["dropout"] = dropout
+    encoder = encoder_config(
+        architecture,
+        size,
+        n_channels=seen_channels,
+        n_samples=seen_samples,
+        sampling_rate=rate * seen_samples / n_samples,
+        **settings,
+    )
+    return {
+        "modality": modality,
+        "sampling_rate": rate,
+        "n_channels": int(n_channels),
+        "n_samples": int(n_samples),
+        "front_end": front_end,
+        "normalisation": normalisation,
+        "encoder": encoder,
+        "embedding": encoder["embedding"] if architecture == "conv" else encoder["width"],
+    }
+
+
+def random_encoder(config: dict[str, Any], random_state: int) -> Fitted:
+    """Return an encoder with weights as they are drawn: what any training has to beat."""
+    with lock:
+        return Fitted(config, get_weights(build_encoder(config["encoder"], random_state)), {})
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled(encoder: str, batch_size: int) -> tuple[Encoder, Callable[[Tensor], Tensor]]:
+    """Net and jitted forward pass for one architecture (as JSON) and one batch shape, kept between calls."""
+    net = build_encoder(json.loads(encoder), 0)
+    return net, TinyJit(lambda x: net(x).realize())
+
+
+def embed(
+    x,
+    config: dict[str, Any],
+    weights: dict[str, np.ndarray],
+    *,
+    batch_size: int = 64,
+    n_jobs: int | None = None,
+    progress: bool = False,
+) -> np.ndarray:
+    """Embed any number of windows in constant memory; `x` may be a memory map.
+
+    Parameters
+    ----------
+    x : array (n_windows, n_channels, n_samples)
+    config, weights : dict
+        Of a `Fitted`.
+    batch_size : int
+        Windows embedded at a time; the last batch is filled up with zeros, since a compiled pass has one shape.
+    n_jobs : int, optional
+        Threads; None uses all cores.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    array (n_windows, n_features), float32
+        NaN rows for windows without a finite sample.
+
+    Raises
+    ------
+    ValueError
+        For windows of another shape, or weights of another encoder.
+    """
+    x = check_input(x, config)
+    embedding = np.full((len(x), config["embedding"]), np.nan, dtype=np.float32)
+
+    def make_batch(number: int) -> tuple[np.ndarray, ...]:
+        features, has_data = prepare(x[number * batch_size : (number + 1) * batch_size], config, n_jobs)
+        full = np.zeros((batch_size, *features.shape[1:]), dtype=np.float32)
+        full[: len(features)] = features
+        return full, has_data
+
+    n_batches = math.ceil(len(x) / batch_size)
+    with lock, limit_threads(n_jobs), Prefetcher(make_batch, n_batches) as batches:
+        net, forward = _compiled(json.dumps(config["encoder"], sort_keys=True), batch_size)
+        set_weights(net, weights)
+        bar = tqdm(batches, total=n_batches, unit="batch", desc="embed", disable=not progress)
+        for number, (features, has_data) in enumerate(bar):
+            rows = to_numpy(forward(from_numpy(features)))[: len(has_data)]
+            rows[~has_data] = np.nan
+            embedding[number * batch_size : number * batch_size + len(rows)] = rows
+    return embedding
+
+
+def project(embeddings: np.ndarray, head: dict[str, np.ndarray]) -> np.ndarray:
+    """Place embeddings in the space that student and teacher share after distillation.
+
+    Parameters
+    ----------
+    embeddings : array (n, n_features)
+    head : dict
+        ``fitted.heads["student"]`` for acceleration, ``fitted.heads["teacher"]`` for the teacher's embeddings of PPG.
+
+    Returns
+    -------
+    array (n, n_shared), float32
+        Rows of length 1, so that dot products are similarities; NaN rows stay NaN.
+    """
+    x = np.asarray(embeddings, dtype=np.float32)
+    if "mean" in head:
+        x = (x - head["mean"]) / head["scale"]
+    if "in_weight" in head:
+        x = x @ head["in_weight"] + head["in_bias"]
+        x = 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))  # GELU, as in the net
+        x = x @ head["out_weight"] + head["out_bias"]
+    return x / np.sqrt(np.sum(np.square(x), axis=1, keepdims=True) + 1e-12)

@@ -1,0 +1,102 @@
+"""From raw windows to what a net is shown, in NumPy and Numba: the front end, then scaling, then 0 for what is missing.
+
+Everything needed to do the same again is in the config, plain data that is stored beside the weights.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from biosig_kernels import normalisation as kernels
+from biosig_kernels.threads import over_rows
+
+from biosig._checks import check_windows
+from biosig.signals.envelope import BANDS, band_envelope
+
+FRONT_ENDS: dict[str, dict[str, Any]] = {
+    "samples": {"name": "samples"},
+    "envelopes": {"name": "envelopes", "bands": [list(band) for band in BANDS], "envelope_rate": 16.0},
+}
+"""What a net can be shown: the samples as they are, or log envelopes of frequency bands (Hz)."""
+
+NORMALISATIONS = ("zscore", "none")
+
+
+def front_end_shape(
+    front_end: dict[str, Any], n_channels: int, n_samples: int, sampling_rate: float
+) -> tuple[int, int]:
+    """Return the channels and samples that a net receives for raw windows of (n_channels, n_samples).
+
+    Raises
+    ------
+    ValueError
+        For an unknown front end, or a band that the sampling rate cannot hold.
+    """
+    name = front_end.get("name")
+    if name not in FRONT_ENDS:
+        raise ValueError(f"front end {front_end!r} is not known; expected 'name' to be one of {sorted(FRONT_ENDS)}")
+    if name == "samples":
+        return n_channels, n_samples
+    example = _envelopes(np.zeros((1, 1, n_samples), dtype=np.float32), front_end, sampling_rate, 1)
+    return n_channels * example.shape[1], example.shape[2]
+
+
+def _envelopes(x: np.ndarray, front_end: dict[str, Any], sampling_rate: float, n_jobs: int | None) -> np.ndarray:
+    bands = [tuple(band) for band in front_end["bands"]]
+    return band_envelope(x, sampling_rate, bands=bands, envelope_rate=front_end["envelope_rate"], n_jobs=n_jobs)
+
+
+def check_input(x, config: dict[str, Any], name: str = "x") -> np.ndarray:
+    """Return windows as float32 after checking them against `config`; nothing is copied that is float32 already.
+
+    Raises
+    ------
+    ValueError
+        When channels or samples are not those that the config was made for.
+    """
+    windows = check_windows(x, name=name, n_channels=config["n_channels"])
+    if windows.shape[2] != config["n_samples"]:
+        n, rate = config["n_samples"], config["sampling_rate"]
+        raise ValueError(
+            f"{name} has {windows.shape[2]} samples a window (shape {windows.shape}); this encoder takes {n}, that is "
+            f"{n / rate:g} s at {rate:g} Hz: cut windows of that length, or resample them to that rate"
+        )
+    return windows
+
+
+def prepare(x: np.ndarray, config: dict[str, Any], n_jobs: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Turn raw windows into the input of a net.
+
+    Parameters
+    ----------
+    x : array (n_windows, n_channels, n_samples), float32
+    config : dict
+        From `biosig.training.make_config`.
+    n_jobs : int, optional
+        Threads; None uses all cores.
+
+    Returns
+    -------
+    features : array (n_windows, front-end channels, front-end samples), float32
+        Scaled within each window and channel unless the config says ``"none"``, always after the front end; missing
+        samples and channels without variance are 0.
+    has_data : array (n_windows,) of bool
+        False where not one finite value was left; the features of such a window are all 0 and mean nothing.
+    """
+    front_end = config["front_end"]
+    if front_end["name"] == "envelopes":
+        x = _envelopes(x, front_end, config["sampling_rate"], n_jobs)
+    scale = kernels.standardise if config["normalisation"] == "zscore" else kernels.fill_missing
+    features = np.empty(x.shape, dtype=np.float32)
+    n_finite = np.empty(len(x), dtype=np.int64)
+    over_rows(lambda start, stop: scale(x, features, n_finite, start, stop), len(x), n_jobs)
+    return features, n_finite > 0
+
+
+def with_data(x: np.ndarray, n_jobs: int | None = None) -> np.ndarray:
+    """Return for each window, (n_windows,) bool, whether it has a finite sample at all; `x` may be a memory map."""
+    found = np.empty(len(x), dtype=np.bool_)
+    x = np.asarray(x)
+    over_rows(lambda start, stop: kernels.any_finite(x, found, start, stop), len(x), n_jobs)
+    return found
