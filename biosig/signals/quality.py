@@ -50,8 +50,8 @@ def spectral_quality(ppg, sampling_rate=None, *, n_jobs=None):
 def pulse_spectrum(values, sampling_rate, n_jobs=None):
     """Spectral concentration (0 to 1) and pulse rate (Hz) of rows (n_rows, n_samples); NaN where there is none.
 
-    The rate is where the power within 0.2 Hz of a frequency and of its double is greatest, then the centre of mass of
-    the power around it. Windows are weighted by a Hann window after their straight-line trend is taken away.
+    The rate is where the power within 0.2 Hz of a frequency plus half the power within 0.3 Hz of its double is greatest,
+    then the centre of mass of the power around it. Windows are weighted by a Hann window after their straight-line trend is taken away.
     """
     import scipy.fft
 
@@ -110,14 +110,14 @@ def _dominant(power, frequency):
 
     candidates = frequency[(frequency >= RATES[0]) & (frequency <= RATES[1])]
     at_rate = around(candidates, SPREAD)
-    both = at_rate + around(2 * candidates, 1.5 * SPREAD)
+    at_double = around(2 * candidates, 1.5 * SPREAD)
     total = sums[:, -1]
     with np.errstate(invalid="ignore", divide="ignore"):
-        best = np.argmax(both, axis=1)
+        best = np.argmax(at_rate + 0.5 * at_double, axis=1)  # half, or half the true rate could win
         near = np.abs(frequency - candidates[best][:, None]) <= SPREAD
         mass = np.where(near, power, 0.0)
         rate = (mass * frequency).sum(axis=1) / mass.sum(axis=1)
-        concentration = np.take_along_axis(both, best[:, None], axis=1)[:, 0] / total
+        concentration = np.take_along_axis(at_rate + at_double, best[:, None], axis=1)[:, 0] / total
     return np.clip(concentration, 0.0, 1.0), rate
 
 

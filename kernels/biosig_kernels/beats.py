@@ -1,10 +1,11 @@
-"""Beats in band-passed photoplethysmograms: multiscale peaks and troughs, then fiducial points between samples.
+"""Beats in band-passed photoplethysmograms: multiscale peaks, then fiducial points between samples.
 
 Written from the descriptions in S. M. Bishop and A. Ercole, "Multi-scale peak and trough detection optimised for
 periodic and quasi-periodic neuroscience data", Acta Neurochir. Suppl. 126, 2018 (after F. Scholkmann et al.,
 "An efficient algorithm for automatic peak detection in noisy periodic and quasi-periodic signals", Algorithms 5(4),
 2012), and P. H. Charlton et al., "The MSPTDfast photoplethysmography beat detection algorithm", Physiol. Meas. 46(3),
-2025: signals of about 20 Hz, windows of 6 s that overlap by a fifth, no scales of rates below 30 beats/min.
+2025: signals of about 20 Hz, windows of 6 s that overlap by a fifth, no scales of rates below 30 beats/min. The foot of
+a pulse is the lowest sample before its peak, so troughs need no scales of their own.
 """
 
 from __future__ import annotations
@@ -19,64 +20,46 @@ DETECTION_RATE = 20.0  # Hz
 SPAN = 6.0  # s, window in which one largest scale holds
 OVERLAP = 0.2
 SLOWEST = 0.5  # Hz, 30 beats/min
+LONGEST_RISE = 0.6  # s from the foot of a pulse to its peak
 PEAK, ONSET, UPSLOPE, MIDDLE = 0, 1, 2, 3
 
 
 @kernel
-def _extremes(z, sign, begin, end, from_, to, largest, marks):
-    """Mark in ``marks[from_:to]`` the maxima (sign 1) or minima (sign -1) of `z` on all scales up to the best one.
+def _coarse_peaks(z, rate, peaks):
+    """Write the sample numbers of the peaks of `z` (about 20 Hz); return how many there are.
 
-    The best scale is the one with most local extremes among samples ``begin:end``. A neighbour outside of the signal
-    is no hindrance, except that the first and the last sample are never extremes.
+    Each window decides on its best scale, the one on which most of its samples top both neighbours; samples nearer to
+    its ends than the scale do not count, which keeps multiples of the beat period from winning. The peaks of the
+    window's core are the samples that top their neighbours on all scales up to the best one. A neighbour outside of
+    the signal is no hindrance, except that the first and the last sample are never peaks.
     """
     n = z.size
-    best = 1
-    most = -1
-    for k in range(1, largest + 1):
-        count = 0
-        for i in range(max(begin, k), min(end, n - k)):
-            count += (sign * (z[i] - z[i - k]) > 0.0) & (sign * (z[i] - z[i + k]) > 0.0)
-        if count > most:
-            most = count
-            best = k
-    for i in range(max(from_, 1), min(to, n - 1)):
-        extreme = True
-        for k in range(1, best + 1):
-            if (i - k >= 0 and sign * (z[i] - z[i - k]) <= 0.0) or (i + k < n and sign * (z[i] - z[i + k]) <= 0.0):
-                extreme = False
-                break
-        marks[i] = extreme
-
-
-@kernel
-def _coarse_peaks(z, rate, peaks):
-    """Write the sample numbers of the peaks of `z` (about 20 Hz) that have a trough between them; return how many."""
-    n = z.size
-    span = max(round(SPAN * rate), 3)
+    span = min(max(round(SPAN * rate), 3), n)
     margin = round(0.5 * OVERLAP * SPAN * rate)
     core = max(span - 2 * margin, 1)
-    largest = max(int(rate / (2.0 * SLOWEST)), 1)  # half the period of the slowest heart
-    high = np.zeros(n, np.bool_)
-    low = np.zeros(n, np.bool_)
-    for from_ in range(0, n, core):
-        begin = max(from_ - margin, 0)
-        end = min(begin + span, n)
-        begin = max(end - span, 0)
-        limit = max(min(largest, (end - begin) // 2 - 1), 1)
-        _extremes(z, 1.0, begin, end, from_, from_ + core, limit, high)
-        _extremes(z, -1.0, begin, end, from_, from_ + core, limit, low)
+    largest = max(min(int(rate / (2.0 * SLOWEST)), span // 2 - 1), 1)  # half the period of the slowest heart
     count = 0
-    trough_since = True
-    for i in range(n):
-        if low[i]:
-            trough_since = True
-        elif high[i]:
-            if trough_since:
+    for from_ in range(0, n, core):
+        end = min(max(from_ - margin, 0) + span, n)
+        begin = end - span
+        best = 1
+        most = -1
+        for k in range(1, largest + 1):
+            tops = 0
+            for i in range(begin + k, end - k):
+                tops += (z[i] > z[i - k]) & (z[i] > z[i + k])
+            if tops > most:
+                most = tops
+                best = k
+        for i in range(max(from_, 1), min(from_ + core, n - 1)):
+            top = True
+            for k in range(1, best + 1):
+                if (i >= k and z[i] <= z[i - k]) or (i + k < n and z[i] <= z[i + k]):
+                    top = False
+                    break
+            if top:
                 peaks[count] = i
                 count += 1
-                trough_since = False
-            elif z[i] > z[peaks[count - 1]]:
-                peaks[count - 1] = i
     return count
 
 
@@ -122,6 +105,31 @@ def _fiducial(y, onset, peak, kind):
 
 
 @kernel
+def _place_beats(row, missing, rate, kind, peaks, n_peaks, beats):
+    """Write the times (s) of the fiducial points that belong to the peaks; return how many there are."""
+    n = row.size
+    longest_rise = max(round(LONGEST_RISE * rate), 2)
+    count = 0
+    previous = 0
+    for p in range(n_peaks):
+        peak = peaks[p]
+        if peak < 1 or peak > n - 2:
+            continue
+        onset = peak
+        for i in range(peak - 1, max(previous, peak - longest_rise) - 1, -1):
+            if row[i] < row[onset]:
+                onset = i
+        previous = peak
+        if missing[peak] or onset == peak:
+            continue
+        at = _fiducial(row, onset, peak, kind) / rate
+        if np.isfinite(at) and count < beats.size and (count == 0 or at > beats[count - 1]):
+            beats[count] = at
+            count += 1
+    return count
+
+
+@kernel
 def beat_rows(y, missing, rate, kind, beats, counts, start, stop):
     """Find the beats in rows ``start:stop``.
 
@@ -136,8 +144,7 @@ def beat_rows(y, missing, rate, kind, beats, counts, start, stop):
     kind : int
         PEAK, ONSET, UPSLOPE (steepest rise) or MIDDLE (half way up from onset to peak).
     beats : ndarray of float64, shape (n_rows, n_most)
-        Receives the times in seconds from the first sample, increasing, then NaN. Room for four beats a second is
-        always enough.
+        Receives the times in seconds from the first sample, increasing, then NaN; beats beyond n_most are lost.
     counts : ndarray of int64, shape (n_rows,)
         Receives the number of beats.
     """
@@ -145,35 +152,35 @@ def beat_rows(y, missing, rate, kind, beats, counts, start, stop):
     factor = max(math.floor(rate / DETECTION_RATE), 1)
     n_coarse = (n + factor - 1) // factor
     z = np.empty(n_coarse, np.float32)
-    coarse = np.empty(n_coarse, np.int64)
-    longest_rise = max(round(0.6 * rate), 2)
+    peaks = np.empty(n_coarse, np.int64)
     for r in range(start, stop):
         row = y[r]
         beats[r, :] = np.nan
-        counts[r] = 0
         for i in range(n_coarse):
             z[i] = row[i * factor]
-        if n_coarse < 5:
-            continue
-        previous = 0
-        count = 0
-        for c in range(_coarse_peaks(z, rate / factor, coarse)):
-            near = coarse[c] * factor
-            peak = near
+        n_peaks = _coarse_peaks(z, rate / factor, peaks)
+        for p in range(n_peaks):
+            near = peaks[p] * factor
+            best = near
             for i in range(max(near - factor, 0), min(near + factor + 1, n)):
-                if row[i] > row[peak]:
-                    peak = i
-            if peak < 1 or peak > n - 2:
-                continue
-            onset = peak
-            for i in range(peak - 1, max(previous, peak - longest_rise) - 1, -1):
-                if row[i] < row[onset]:
-                    onset = i
-            previous = peak
-            if missing[r, peak] or row[peak] <= row[onset]:
-                continue
-            at = _fiducial(row, onset, peak, kind)
-            if at == at and count < beats.shape[1] and (count == 0 or at / rate > beats[r, count - 1]):
-                beats[r, count] = at / rate
-                count += 1
-        counts[r] = count
+                if row[i] > row[best]:
+                    best = i
+            peaks[p] = best
+        counts[r] = _place_beats(row, missing[r], rate, kind, peaks, n_peaks, beats[r])
+
+
+@kernel
+def fiducial_rows(y, missing, rate, kind, peaks, beats, counts, start, stop):
+    """Place beats, as `beat_rows` does, at peaks that another detector found.
+
+    Parameters
+    ----------
+    peaks : ndarray of int64, shape (n_rows, n_most)
+        Sample numbers, increasing; a negative one ends a row.
+    """
+    for r in range(start, stop):
+        n_peaks = 0
+        while n_peaks < peaks.shape[1] and peaks[r, n_peaks] >= 0:
+            n_peaks += 1
+        beats[r, :] = np.nan
+        counts[r] = _place_beats(y[r], missing[r], rate, kind, peaks[r], n_peaks, beats[r])

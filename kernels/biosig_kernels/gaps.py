@@ -53,3 +53,29 @@ def bridge_gaps(row, max_gap, filled, missing):
         filled[i] = held
         missing[i] = True
     return n_finite
+
+
+@kernel
+def bridge_rows(x, filled, missing, levels, start, stop):
+    """Bridge all gaps of rows ``start:stop`` and tell what was measured.
+
+    Parameters
+    ----------
+    x : ndarray of float32 or float64, shape (n_rows, n)
+    filled : ndarray of float32, shape (n_rows, n)
+        Receives the finite rows, see `bridge_gaps`.
+    missing : ndarray of bool, shape (n_rows, n)
+        Receives the marks of the samples that are not finite.
+    levels : ndarray of float64, shape (n_rows, 3)
+        Receives the share of missing samples, the range of the finite ones and their largest magnitude.
+    """
+    n = x.shape[1]
+    for r in range(start, stop):
+        n_finite = bridge_gaps(x[r], 0.0, filled[r], missing[r])
+        low, high = filled[r, 0], filled[r, 0]
+        for i in range(n):
+            low = min(low, filled[r, i])
+            high = max(high, filled[r, i])
+        levels[r, 0] = 1.0 - n_finite / n
+        levels[r, 1] = high - low
+        levels[r, 2] = max(abs(low), abs(high))

@@ -1,0 +1,116 @@
+"""What a window of photoplethysmogram says about the heart, with the reasons where it says nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from biosig._checks import check_sampling_rate
+from biosig.heart.beats import LEAST_SECONDS, beat_table
+from biosig.heart.variability import summarise_intervals
+from biosig.signals.quality import pulse_spectrum
+
+MOST_MISSING = 0.05  # share of a window
+LEAST_GOOD = 0.8  # share of the window that good intervals cover
+MOST_APART = 5.0  # beats/min between beats and spectrum
+LEAST_CONCENTRATION = 0.4
+LEAST_INTERVALS = 4
+
+
+def ppg_targets(ppg, sampling_rate, *, n_jobs=None) -> pd.DataFrame:
+    """Heart rate and variability of windows of photoplethysmogram, and how far to trust them.
+
+    Parameters
+    ----------
+    ppg : array_like, shape (n_windows, n_wavelengths, n_samples) or (n_windows, n_samples)
+        Blood volume up = value up; NaN means missing. With several wavelengths the best of each window is used.
+    sampling_rate : float
+        Hz, at least 10.
+    n_jobs : int, optional
+        Threads; None or -1 for all cores.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a window:
+
+        heart_rate
+            Beats/min, from the good intervals.
+        sdnn, rmssd
+            ms, see `biosig.heart.heart_rate_variability`.
+        n_beats
+            Beats found, good or not.
+        quality
+            0 to 1: the share of the window that good intervals cover, times the agreement of beats and spectrum, which
+            is one minus their difference over 10 beats/min, never below zero. 0 without a pulse.
+        reason
+            Empty for a window to be believed: at most 5 % missing, at least 4 good intervals, these covering more than
+            80 % of the window, beat rate and spectral rate within 5 beats/min, spectral concentration above 0.4.
+            Otherwise a short text, and heart_rate, sdnn and rmssd are NaN.
+
+    Raises
+    ------
+    ValueError
+        For ppg of another shape and for a sampling rate below 10 Hz. No content of a window raises.
+    """
+    rate = check_sampling_rate(sampling_rate)
+    array = np.asarray(ppg)
+    if array.ndim not in (2, 3) or array.dtype.kind not in "fiub" or array.shape[-1] == 0:
+        raise ValueError(
+            f"ppg has shape {array.shape} and holds {array.dtype}; expected numbers of shape "
+            "(n_windows, n_wavelengths, n_samples) or (n_windows, n_samples): for one window write ppg[np.newaxis]"
+        )
+    if array.ndim == 3 and array.shape[2] <= 4 < array.shape[1]:
+        raise ValueError(
+            f"ppg has shape {array.shape}, which looks like wavelengths last; write ppg.transpose(0, 2, 1)"
+        )
+    n_windows, n_samples = len(array), array.shape[-1]
+    n_wavelengths = array.shape[1] if array.ndim == 3 else 1
+    rows = np.ascontiguousarray(array, dtype=np.float32).reshape(n_windows * n_wavelengths, n_samples)
+    table = _judge(rows, rate, n_jobs)
+    if n_wavelengths > 1:
+        believed = (table["reason"] == "").to_numpy() + table["quality"].to_numpy() / 2
+        best = believed.reshape(n_windows, n_wavelengths).argmax(axis=1) + n_wavelengths * np.arange(n_windows)
+        table = table.iloc[best].reset_index(drop=True)
+    return table
+
+
+def _judge(rows, rate: float, n_jobs) -> pd.DataFrame:
+    n_rows, n_samples = rows.shape
+    duration = n_samples / rate
+    beats, counts, missing, flat = beat_table(rows, rate, n_jobs=n_jobs)
+    found = summarise_intervals(beats, n_jobs)
+    concentration, spectral = pulse_spectrum(rows, rate, n_jobs)
+    heart_rate = 60.0 / found.mean
+    # The window is cut anywhere in the rhythm, so good intervals can cover all of it but about one interval.
+    share = np.clip(np.nan_to_num(found.covered / np.maximum(duration - found.mean, 1e-9)), 0.0, 1.0)
+    apart = np.abs(heart_rate - 60.0 * spectral)
+    quality = share * np.clip(1.0 - np.nan_to_num(apart, nan=np.inf) / 10.0, 0.0, 1.0)
+    reason = np.full(n_rows, "", dtype=object)
+    for row in range(n_rows):
+        if duration < LEAST_SECONDS:
+            reason[row] = f"too short: {duration:.1f} s"
+        elif missing[row] > MOST_MISSING:
+            reason[row] = f"missing samples: {missing[row]:.0%}"
+        elif flat[row]:
+            reason[row] = "flat"
+        elif counts[row] == 0 or not concentration[row] > LEAST_CONCENTRATION:
+            reason[row] = "no pulse found"
+        elif found.n_good[row] < LEAST_INTERVALS:
+            reason[row] = f"too few beats: {found.n_good[row]:.0f} good intervals"
+        elif share[row] <= LEAST_GOOD:
+            reason[row] = f"irregular: only {share[row]:.0%} good intervals"
+        elif not apart[row] <= MOST_APART:
+            reason[row] = f"beats and spectrum differ by {apart[row]:.0f} beats/min"
+    refused = reason != ""
+    hide = lambda values: np.where(refused, np.nan, values)
+    return pd.DataFrame(
+        {
+            "heart_rate": hide(heart_rate),
+            "sdnn": hide(1000 * found.sdnn),
+            "rmssd": hide(1000 * found.rmssd),
+            "n_beats": counts,
+            "quality": quality,
+            "reason": reason,
+        }
+    )
