@@ -1,0 +1,90 @@
+"""Recordings on disk: netCDF 3, read and written through SciPy, so that no further package is needed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from biosig._files import atomic_path
+from biosig.recordings.contract import validate
+
+MAX_BYTES = 2**31
+_MAGIC = (b"CDF\x01", b"CDF\x02")
+
+
+def write(recording: xr.Dataset, path: str | os.PathLike) -> Path:
+    """Write a Recording as netCDF 3 (``.nc``), whole or not at all; `biosig.read` gives it back unchanged.
+
+    Raises
+    ------
+    ValueError
+        When `recording` breaks the contract, when `path` does not end in ``.nc``, or when an attribute is neither text
+        nor a number.
+    """
+    path = Path(path)
+    if path.suffix != ".nc":
+        raise ValueError(f"cannot write a recording to {path.name!r}; expected a name that ends in .nc")
+    validate(recording)
+    with atomic_path(path) as temporary:
+        try:
+            recording.to_netcdf(temporary, engine="scipy", format="NETCDF3_64BIT")
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the recording cannot be written as netCDF 3: {error}") from None
+    return path
+
+
+def read_netcdf(path: str | os.PathLike, *, max_bytes: int = MAX_BYTES) -> xr.Dataset:
+    """Read a Recording that `write` wrote.
+
+    Parameters
+    ----------
+    path : path
+    max_bytes : int
+        Larger files are refused.
+
+    Raises
+    ------
+    ValueError
+        For files that are too large, not netCDF 3, damaged, or not a Recording.
+    """
+    path = Path(path)
+    size = path.stat().st_size
+    if size > max_bytes:
+        raise ValueError(f"{path} has {size} bytes; expected at most {max_bytes} (raise max_bytes if you trust it)")
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic not in _MAGIC:
+        kind = "netCDF 4 (HDF5)" if magic == b"\x89HDF" else "not netCDF"
+        raise ValueError(f"{path} is {kind}; expected netCDF 3, as biosig.recordings.write makes it")
+    try:
+        with xr.open_dataset(
+            path, engine="scipy", decode_times=False, decode_timedelta=False, mask_and_scale=False
+        ) as stored:
+            recording = stored.load()
+    except Exception as error:  # a damaged header can make SciPy's parser fail in any way
+        raise ValueError(f"{path} is a damaged netCDF file ({type(error).__name__}: {error})") from None
+    return validate(_tidy(recording))
+
+
+def _tidy(recording: xr.Dataset) -> xr.Dataset:
+    """Undo what netCDF 3 does to attributes: numbers come back as NumPy scalars, empty text as bytes."""
+    for holder in (recording, *recording.variables.values()):
+        holder.attrs.pop("_FillValue", None)
+        for name, value in holder.attrs.items():
+            if isinstance(value, bytes):
+                holder.attrs[name] = value.decode("utf-8", "replace")
+            elif isinstance(value, np.generic):
+                holder.attrs[name] = value.item()
+            elif isinstance(value, np.ndarray) and value.size == 1:
+                holder.attrs[name] = value.reshape(-1)[0].item()
+        holder.encoding = {}
+    for name in list(recording.variables):
+        values = recording[name].values
+        if values.dtype.kind == "O":
+            recording[name] = recording[name].astype(str)
+        elif not values.dtype.isnative:
+            recording[name] = recording[name].astype(values.dtype.newbyteorder("="), keep_attrs=True)
+    return recording
