@@ -113,9 +113,9 @@ def make_config(
         if front_end not in FRONT_ENDS:
             raise ValueError(f"front_end is {front_end!r}; expected one of {sorted(FRONT_ENDS)}")
         front_end = FRONT_ENDS[front_end]
-    front_end = json.loads(json.dumps(front_end))  # a copy of its own, tuples as lists
+    shown: dict[str, Any] = json.loads(json.dumps(front_end))  # a copy of its own, tuples as lists
     rate = check_sampling_rate(sampling_rate)
-    seen_channels, seen_samples = front_end_shape(front_end, n_channels, n_samples, rate)
+    seen_channels, seen_samples = front_end_shape(shown, n_channels, n_samples, rate)
     if dropout is not None and architecture == "conv":
         settings["dropout"] = dropout
     encoder = encoder_config(
@@ -131,7 +131,7 @@ def make_config(
         "sampling_rate": rate,
         "n_channels": int(n_channels),
         "n_samples": int(n_samples),
-        "front_end": front_end,
+        "front_end": shown,
         "normalisation": normalisation,
         "encoder": encoder,
         "embedding": encoder["embedding"] if architecture == "conv" else encoder["width"],

@@ -44,7 +44,7 @@ def info_nce(student: Tensor, teacher: Tensor, excluded: Tensor, temperature: fl
     -------
     Tensor, a scalar
     """
-    n = student.shape[0]
+    n = int(student.shape[0])
     logits = unit_rows(student) @ unit_rows(teacher).transpose(0, 1) * (1 / temperature) + excluded * EXCLUDED
     pairs = Tensor.eye(n)
     to_teacher = -(logits.log_softmax(axis=1) * pairs).sum() / n
@@ -75,7 +75,7 @@ def cosine_regression(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def masked_regression(predicted: Tensor, target: Tensor, known: Tensor) -> Tensor:
-    r"""Mean squared error over the targets that are known, :math:`\sum_{ik} m_{ik} (p_{ik} - y_{ik})^2 / \sum_{ik} m_{ik}`.
+    r"""Mean squared error over known targets, :math:`\sum_{ik} m_{ik} (p_{ik} - y_{ik})^2 / \sum_{ik} m_{ik}`.
 
     Parameters
     ----------

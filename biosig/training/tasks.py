@@ -301,7 +301,7 @@ def _check_pairs(accel, ppg, config, teacher_config, objective: str, temperature
 def _teacher_statistics(
     ppg: np.ndarray, rows: np.ndarray, teacher: Fitted, options: TrainingOptions
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and spread of the teacher's features, so that its head, or a regression, starts from scaled values."""
+    """Return mean and spread of the teacher's features, by which its head or a regression gets scaled values."""
     some = generator(options.random_state, "statistics", 0).permutation(rows)[:STATISTICS_WINDOWS]
     embeddings = embed(ppg[np.sort(some)], teacher.config, teacher.weights, n_jobs=options.n_jobs)
     scale = embeddings.std(axis=0)
