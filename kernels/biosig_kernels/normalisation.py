@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .jit import kernel
+from biosig_kernels.jit import kernel
 
 
 @kernel
@@ -52,3 +52,18 @@ def fill_missing(x, out, n_finite, start, stop):
                 finite = np.isfinite(x[i, c, t])
                 n_finite[i] += finite
                 out[i, c, t] = x[i, c, t] if finite else 0.0
+
+
+@kernel
+def any_finite(x, found, start, stop):
+    """Set ``found[i]`` to whether window ``x[i]`` (n_channels, n_samples) has a finite sample, ``start <= i < stop``."""
+    n_channels, n_samples = x.shape[1], x.shape[2]
+    for i in range(start, stop):
+        found[i] = False
+        for c in range(n_channels):
+            for t in range(n_samples):
+                if np.isfinite(x[i, c, t]):
+                    found[i] = True
+                    break
+            if found[i]:
+                break
