@@ -56,12 +56,17 @@ def fill_missing(x, out, n_finite, start, stop):
 
 @kernel
 def any_finite(x, found, start, stop):
-    """Set ``found[i]`` to whether window ``x[i]`` (n_channels, n_samples) has a finite sample, ``start <= i < stop``."""
-    n_channels, n_samples = x.shape[1], x.shape[2]
+    """Write into ``found[start:stop]`` whether each window ``x[start:stop]`` has a finite sample at all.
+
+    Parameters
+    ----------
+    x : (n_windows, n_channels, n_samples) float32
+    found : (n_windows,) bool
+    """
     for i in range(start, stop):
         found[i] = False
-        for c in range(n_channels):
-            for t in range(n_samples):
+        for c in range(x.shape[1]):
+            for t in range(x.shape[2]):
                 if np.isfinite(x[i, c, t]):
                     found[i] = True
                     break
