@@ -45,4 +45,5 @@ def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def gather_tokens(x: Tensor, index: Tensor) -> Tensor:
     n_batch, n_chosen = index.shape
+    x = x.expand(n_batch, x.shape[1], x.shape[2])
     return x.gather(1, index.reshape(n_batch, n_chosen, 1).expand(n_batch, n_chosen, x.shape[2]))

@@ -144,19 +144,19 @@ def _host_program(
     function: Callable[..., None],
     options: tuple,
     layouts: list[tuple[tuple[int, ...], np.dtype]],
-    written: Sequence[int],
-    name: str,
+    n_results: int,
+    n_written: int,
 ) -> UOp:
-    key = (function, options, tuple(layouts), tuple(written))
+    key = (function, options, tuple(layouts), n_results, n_written)
     if key not in _programs:
-        label = f"host_{name}_{len(_programs)}"
+        label = f"host_{function.__name__}_{len(_programs)}"
         n = len(layouts)
         sink = UOp(Ops.SINK, src=(), arg=KernelInfo(name=label, estimates=Estimates()))
         info = ProgramInfo(
             name=label,
             globals=tuple(range(n)),
-            outs=tuple(written),
-            ins=tuple(range(n)),
+            outs=tuple(range(n_written)),
+            ins=tuple(range(n_results, n)),
             target=Target(_HOST),
         )
         sources = (UOp(Ops.LINEAR, src=()), UOp(Ops.SOURCE, arg=label), UOp(Ops.BINARY, arg=label.encode()))
@@ -204,7 +204,7 @@ def host_call(
     tensors = [*results, *overwrites, *inputs]
     n_written = len(results) + len(overwrites)
     layouts = [(tuple(int(s) for s in t.shape), _NUMPY_TYPES[t.dtype]) for t in tensors]
-    program = _host_program(function, options, layouts, range(n_written), function.__name__)
+    program = _host_program(function, options, layouts, len(results), n_written)
 
     def backward(upstream: UOp, call: UOp) -> tuple[UOp | None, ...]:
         sources = call.src[1:]

@@ -15,16 +15,16 @@ from tinygrad import Tensor
 from . import ops, parameters
 
 SIZES: dict[str, dict[str, Any]] = {
-    "tiny": {"widths": [32, 64, 96], "depths": [1, 1, 2], "embedding": 128},
-    "small": {"widths": [48, 96, 160], "depths": [2, 2, 4], "embedding": 192},
-    "base": {"widths": [64, 128, 256], "depths": [3, 3, 6], "embedding": 256},
+    "tiny": {"widths": [32, 64, 96], "depths": [1, 2, 2], "expansion": 2, "embedding": 128},
+    "small": {"widths": [48, 96, 160], "depths": [2, 2, 4], "expansion": 4, "embedding": 192},
+    "base": {"widths": [64, 128, 256], "depths": [3, 3, 6], "expansion": 4, "embedding": 256},
 }
 
 
 def configure(size: str, n_channels: int, n_samples: int, sampling_rate: float) -> dict[str, Any]:
     """Complete settings of one size; the stem's stride leaves at least four frames a second, to see the heart."""
     stride = min(8, 2 ** max(0, math.floor(math.log2(sampling_rate / 4))))
-    return {**SIZES[size], "stride": stride, "taps": 7, "expansion": 4, "dropout": 0.2}
+    return {**SIZES[size], "stride": stride, "taps": 7, "dropout": 0.2}
 
 
 def check(config: dict[str, Any]) -> None:

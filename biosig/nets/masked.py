@@ -30,7 +30,7 @@ class _TransformerDecoder:
         n_hidden = int(hidden.shape[1])
         told = ops.linear(tokens, self.in_weight, self.in_bias)
         asked = self.hidden_token.reshape(1, 1, self._width).expand(n_batch, n_hidden, self._width)
-        table = self.positions.reshape(1, self._n_tokens, self._width).expand(n_batch, -1, -1)
+        table = self.positions.reshape(1, self._n_tokens, self._width)
         y = told.cat(asked, dim=1) + ops.gather_tokens(table, visible.cat(hidden, dim=1))
         for block in self.blocks:
             y = block(y)

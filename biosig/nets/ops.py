@@ -5,9 +5,16 @@ Both roads agree in value and gradient to float32 rounding. Tensors are float32,
 
 from __future__ import annotations
 
+from types import ModuleType
+
 from tinygrad import Tensor
 
-from . import _plain_ops as plain
+from . import _host_ops, _plain_ops
+from .backend import uses_host_kernels
+
+
+def _road() -> ModuleType:
+    return _host_ops if uses_host_kernels() else _plain_ops
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -23,12 +30,12 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     -------
     Tensor, shape (..., n_out)
     """
-    return plain.linear(x, weight, bias)
+    return _road().linear(x, weight, bias)
 
 
 def gelu(x: Tensor) -> Tensor:
     """Return the Gaussian error linear unit in its tanh form (Hendrycks and Gimpel 2016, section 2), any shape."""
-    return plain.gelu(x)
+    return _road().gelu(x)
 
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Tensor:
@@ -41,7 +48,7 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Te
     eps : float
         Added to the variance.
     """
-    return plain.layer_norm(x, weight, bias, eps)
+    return _road().layer_norm(x, weight, bias, eps)
 
 
 def mlp(x: Tensor, weight_in: Tensor, bias_in: Tensor, weight_out: Tensor, bias_out: Tensor) -> Tensor:
@@ -59,7 +66,7 @@ def mlp(x: Tensor, weight_in: Tensor, bias_in: Tensor, weight_out: Tensor, bias_
     -------
     Tensor, shape (..., n_out)
     """
-    return plain.mlp(x, weight_in, bias_in, weight_out, bias_out)
+    return _road().mlp(x, weight_in, bias_in, weight_out, bias_out)
 
 
 def attention(qkv: Tensor, n_heads: int) -> Tensor:
@@ -74,7 +81,7 @@ def attention(qkv: Tensor, n_heads: int) -> Tensor:
     -------
     Tensor, shape (n_batch, n_tokens, n_features)
     """
-    return plain.attention(qkv, n_heads)
+    return _road().attention(qkv, n_heads)
 
 
 def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -91,7 +98,7 @@ def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     -------
     Tensor, shape (n_batch, length, n_channels)
     """
-    return plain.depthwise_conv(x, weight, bias)
+    return _road().depthwise_conv(x, weight, bias)
 
 
 def gather_tokens(x: Tensor, index: Tensor) -> Tensor:
@@ -99,15 +106,16 @@ def gather_tokens(x: Tensor, index: Tensor) -> Tensor:
 
     Parameters
     ----------
-    x : Tensor, shape (n_batch, n_tokens, n_features)
+    x : Tensor, shape (n_batch, n_tokens, n_features) or (1, n_tokens, n_features)
+        A single row serves every row of `index`.
     index : Tensor of int32, shape (n_batch, n_chosen)
-        Positions within each row, no position twice.
+        Positions within each row.
 
     Returns
     -------
     Tensor, shape (n_batch, n_chosen, n_features)
     """
-    return plain.gather_tokens(x, index)
+    return _road().gather_tokens(x, index)
 
 
 def dropout(x: Tensor, rate: float) -> Tensor:

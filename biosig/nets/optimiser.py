@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
 import numpy as np
 from tinygrad import Tensor
 
-from .backend import from_numpy, lock, to_numpy
+from ._host_adamw import adamw_step
+from .backend import from_numpy, host_call, lock, to_numpy, uses_host_kernels
 
 
 class AdamW:
@@ -41,9 +43,9 @@ class AdamW:
             raise ValueError(f"clip_norm is {clip_norm!r}; expected a positive number, or None not to clip")
         self._parameters = list(dict.fromkeys(parameters))
         self._decay, self._b1, self._b2, self._eps, self._clip = weight_decay, b1, b2, eps, clip_norm
+        self._edges = [int(e) for e in np.cumsum([0, *[p.numel() for p in self._parameters]])]
         self._step = from_numpy(np.zeros(1, np.float32))
-        self._m = [from_numpy(np.zeros(p.shape, np.float32)) for p in self._parameters]
-        self._v = [from_numpy(np.zeros(p.shape, np.float32)) for p in self._parameters]
+        self._m, self._v = (from_numpy(np.zeros(self._edges[-1], np.float32)) for _ in range(2))
 
     def zero_grad(self) -> None:
         """Forget the gradients; call before ``backward``."""
@@ -58,36 +60,50 @@ class AdamW:
         lr : Tensor
             Learning rate, one realised float32 value, so that a jitted step can be given another.
         """
-        grads = [p.grad for p in self._parameters]
+        learning = [
+            (p, p.grad, start, self._decay if p.ndim > 1 else 0.0)
+            for p, start in zip(self._parameters, self._edges[:-1], strict=True)
+            if p.grad is not None
+        ]
+        if not learning:
+            raise ValueError("no parameter has a gradient; call backward() on the loss before schedule_step")
+        if not uses_host_kernels():
+            return self._plain_step(learning, lr)
+        parameters, gradients, starts, decays = zip(*learning, strict=True)
+        return host_call(
+            adamw_step,
+            [],
+            [*gradients, lr.reshape(1)],
+            overwrites=[self._step, self._m, self._v, *parameters],
+            options=(starts, decays, self._b1, self._b2, self._eps, self._clip),
+        )
+
+    def _plain_step(self, learning: list[tuple[Tensor, Tensor, int, float]], lr: Tensor) -> list[Tensor]:
         scale: Tensor | float = 1.0
         if self._clip is not None:
-            norm = sum(((g * g).sum() for g in grads if g is not None), start=Tensor.zeros(1)).sqrt()
+            norm = sum([(g * g).sum() for _, g, _, _ in learning], start=Tensor.zeros(1)).sqrt()
             scale = (self._clip / (norm + 1e-6)).minimum(1.0)
         step = self._step.assign(self._step + 1)
         c1 = 1 / (1 - (step * math.log(self._b1)).exp())
         c2 = 1 / (1 - (step * math.log(self._b2)).exp())
-        changed = [step]
-        for p, g, m, v in zip(self._parameters, grads, self._m, self._v, strict=True):
-            if g is None:
-                continue
-            g = g * scale
-            m.assign(self._b1 * m + (1 - self._b1) * g)
-            v.assign(self._b2 * v + (1 - self._b2) * (g * g))
-            update = m * c1 / ((v * c2).sqrt() + self._eps)
-            if p.ndim > 1:
-                update = update + self._decay * p.detach()
-            p.assign(p.detach() - lr * update)
-            changed += [m, v, p]
-        return changed
+        gradient_at = {start: g.flatten() * scale for _, g, start, _ in learning}
+        moments = []
+        for state, rate, power in ((self._m, self._b1, 1), (self._v, self._b2, 2)):
+            parts = []
+            for start, stop in itertools.pairwise(self._edges):
+                old, g = state[start:stop], gradient_at.get(start)
+                parts.append(old if g is None else rate * old + (1 - rate) * (g if power == 1 else g * g))
+            moments.append(Tensor.cat(*parts).contiguous())
+        m, v = (state.assign(new) for state, new in zip((self._m, self._v), moments, strict=True))
+        update = m * c1 / ((v * c2).sqrt() + self._eps)
+        for p, _, start, decay in learning:
+            change = update[start : start + p.numel()].reshape(p.shape) + decay * p.detach()
+            p.assign(p.detach() - lr * change)
+        return [step, m, v, *[p for p, _, _, _ in learning]]
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of the step count and of both moments, laid end to end in the order of the parameters."""
-        with lock:
-            return {
-                "step": to_numpy(self._step),
-                "m": np.concatenate([to_numpy(t).ravel() for t in self._m]),
-                "v": np.concatenate([to_numpy(t).ravel() for t in self._v]),
-            }
+        return {"step": to_numpy(self._step), "m": to_numpy(self._m), "v": to_numpy(self._v)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` returned.
@@ -97,17 +113,13 @@ class AdamW:
         ValueError
             When it belongs to other parameters.
         """
-        sizes = [math.prod(int(s) for s in p.shape) for p in self._parameters]
-        edges = np.cumsum([0, *sizes])
-        for name in ("m", "v"):
-            if name not in state or np.shape(state[name]) != (edges[-1],):
+        own = {"step": self._step, "m": self._m, "v": self._v}
+        for name, tensor in own.items():
+            if name not in state or np.size(state[name]) != tensor.numel():
                 raise ValueError(
-                    f"the optimiser state {name!r} has shape {np.shape(state.get(name, ()))}; these parameters expect "
-                    f"({edges[-1]},): it was saved from another net"
+                    f"the optimiser state {name!r} has {np.size(state[name]) if name in state else 'no'} values; these "
+                    f"parameters expect {tensor.numel()}: it was saved from another net"
                 )
         with lock:
-            self._step.assign(from_numpy(np.asarray(state["step"], np.float32).reshape(1))).realize()
-            for tensors, flat in ((self._m, state["m"]), (self._v, state["v"])):
-                for i, tensor in enumerate(tensors):
-                    part = np.asarray(flat[edges[i] : edges[i + 1]], np.float32).reshape(tensor.shape)
-                    tensor.assign(from_numpy(part)).realize()
+            for name, tensor in own.items():
+                tensor.assign(from_numpy(np.asarray(state[name], np.float32).reshape(tensor.shape))).realize()

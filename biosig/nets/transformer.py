@@ -116,7 +116,7 @@ class TransformerEncoder:
         Tensor, shape (n_batch, n_tokens or n_visible, token_width)
         """
         cut = patches(x, self.stretch)
-        where = self.positions.reshape(1, self.n_tokens, self.token_width).expand(x.shape[0], -1, -1)
+        where = self.positions.reshape(1, self.n_tokens, self.token_width)
         if visible is not None:
             cut, where = ops.gather_tokens(cut, visible), ops.gather_tokens(where, visible)
         y = ops.linear(cut, self.embed_weight, self.embed_bias) + where

@@ -1,0 +1,286 @@
+"""Layers on a CPU: BLAS for the products, Numba for the rest, one `host_call` forward and one or two backward.
+
+Rows are split over threads, and each thread goes through its rows in blocks small enough that what lies between two
+products stays in the cache. Where something is cheap to calculate again (means, wide hidden layers, attention
+weights), the backward pass does so instead of reading it from memory. Gradients of weights are summed per thread and
+then in the order of the threads: the same seed and number of threads give the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from biosig_kernels import nn_convolution, nn_elementwise, nn_rows
+from tinygrad import Tensor
+
+from ._threads import n_threads, over_slices
+from .backend import host_call
+
+_GRAIN = 64  # least number of rows worth a thread
+_BLOCK_VALUES = 65536  # float32 values of the widest array of a block: a quarter of a megabyte
+
+
+def _blocks(start: int, stop: int, width: int):
+    size = max(32, _BLOCK_VALUES // max(1, width))
+    for low in range(start, stop, size):
+        yield low, min(stop, low + size)
+
+
+def _rows(shape: tuple) -> tuple[int, int]:
+    sizes = [int(s) for s in shape]
+    return math.prod(sizes[:-1]), sizes[-1]
+
+
+def _partials(*shapes: tuple[int, ...]) -> list[np.ndarray]:
+    return [np.zeros((n_threads(), *shape), np.float32) for shape in shapes]
+
+
+# linear
+
+
+def _linear(y, x, w, *bias):
+    def rows(_, start, stop):
+        for low, high in _blocks(start, stop, w.shape[1]):
+            np.matmul(x[low:high], w, out=y[low:high])
+            if bias:
+                nn_elementwise.add_bias(y, bias[0], low, high)
+
+    over_slices(rows, len(x), _GRAIN)
+
+
+def _linear_dx(dx, g, w):
+    over_slices(lambda _, start, stop: np.matmul(g[start:stop], w.T, out=dx[start:stop]), len(g), _GRAIN)
+
+
+def _linear_dw(dw, *rest):
+    *db, g, x = rest
+    parts, sums = _partials(dw.shape, (g.shape[1],))
+
+    def rows(slot, start, stop):
+        np.matmul(x[start:stop].T, g[start:stop], out=parts[slot])
+        if db:
+            nn_elementwise.add_column_sums(g, sums[slot], start, stop)
+
+    over_slices(rows, len(g), _GRAIN)
+    np.sum(parts, axis=0, out=dw)
+    if db:
+        np.sum(sums, axis=0, out=db[0])
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    n_rows, n_in = _rows(x.shape)
+    n_out = int(weight.shape[1])
+
+    def gradient(g, _, inputs):
+        flat, w = inputs[:2]
+        (dx,) = host_call(_linear_dx, [(n_rows, n_in)], [g, w])
+        sums = host_call(_linear_dw, [(n_in, n_out), *([(n_out,)] if len(inputs) == 3 else [])], [g, flat])
+        return dx, *sums
+
+    inputs = [x.reshape(n_rows, n_in), weight] + ([] if bias is None else [bias])
+    return host_call(_linear, [(n_rows, n_out)], inputs, gradient=gradient)[0].reshape(*x.shape[:-1], n_out)
+
+
+# two linear layers with a GELU between them
+
+
+def _mlp(y, x, w1, b1, w2, b2):
+    def rows(_, start, stop):
+        for low, high in _blocks(start, stop, w1.shape[1]):
+            h = x[low:high] @ w1
+            nn_elementwise.bias_gelu(h, b1, 0, high - low)
+            np.matmul(h, w2, out=y[low:high])
+            nn_elementwise.add_bias(y, b2, low, high)
+
+    over_slices(rows, len(x), _GRAIN)
+
+
+def _mlp_backward(dx, dw1, db1, dw2, db2, g, x, w1, b1, w2):
+    part1, sum1, part2, sum2 = _partials(w1.shape, b1.shape, w2.shape, db2.shape)
+
+    def rows(slot, start, stop):
+        for low, high in _blocks(start, stop, w1.shape[1]):
+            h = x[low:high] @ w1
+            dh = g[low:high] @ w2.T
+            nn_elementwise.bias_gelu_backward(h, b1, dh, 0, high - low)
+            part2[slot] += h.T @ g[low:high]
+            part1[slot] += x[low:high].T @ dh
+            nn_elementwise.add_column_sums(dh, sum1[slot], 0, high - low)
+            nn_elementwise.add_column_sums(g, sum2[slot], low, high)
+            np.matmul(dh, w1.T, out=dx[low:high])
+
+    over_slices(rows, len(x), _GRAIN)
+    for part, out in ((part1, dw1), (sum1, db1), (part2, dw2), (sum2, db2)):
+        np.sum(part, axis=0, out=out)
+
+
+def mlp(x: Tensor, weight_in: Tensor, bias_in: Tensor, weight_out: Tensor, bias_out: Tensor) -> Tensor:
+    n_rows, n_in = _rows(x.shape)
+    n_hidden, n_out = (int(s) for s in weight_out.shape)
+
+    def gradient(g, _, inputs):
+        shapes = [(n_rows, n_in), (n_in, n_hidden), (n_hidden,), (n_hidden, n_out), (n_out,)]
+        return host_call(_mlp_backward, shapes, [g, *inputs[:4]])
+
+    inputs = [x.reshape(n_rows, n_in), weight_in, bias_in, weight_out, bias_out]
+    return host_call(_mlp, [(n_rows, n_out)], inputs, gradient=gradient)[0].reshape(*x.shape[:-1], n_out)
+
+
+# elementwise and row by row
+
+
+def _gelu(y, x):
+    over_slices(lambda _, start, stop: nn_elementwise.gelu(x, y, start, stop), len(x), 4096)
+
+
+def _gelu_backward(dx, g, x):
+    over_slices(lambda _, start, stop: nn_elementwise.gelu_backward(x, g, dx, start, stop), len(x), 4096)
+
+
+def gelu(x: Tensor) -> Tensor:
+    shape = (int(x.numel()),)
+
+    def gradient(g, _, inputs):
+        return host_call(_gelu_backward, [shape], [g, *inputs])
+
+    return host_call(_gelu, [shape], [x.reshape(shape)], gradient=gradient)[0].reshape(*x.shape)
+
+
+def _layer_norm(y, x, w, b, eps):
+    over_slices(lambda _, start, stop: nn_rows.layer_norm(x, w, b, np.float32(eps), y, start, stop), len(x), _GRAIN)
+
+
+def _layer_norm_backward(dx, dw, db, g, x, w, eps):
+    part_w, part_b = _partials(w.shape, w.shape)
+
+    def rows(slot, start, stop):
+        nn_rows.layer_norm_backward(x, w, np.float32(eps), g, dx, part_w[slot], part_b[slot], start, stop)
+
+    over_slices(rows, len(x), _GRAIN)
+    np.sum(part_w, axis=0, out=dw)
+    np.sum(part_b, axis=0, out=db)
+
+
+def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    n_rows, n = _rows(x.shape)
+
+    def gradient(g, _, inputs):
+        return host_call(_layer_norm_backward, [(n_rows, n), (n,), (n,)], [g, *inputs[:2]], options=(eps,))
+
+    inputs = [x.reshape(n_rows, n), weight, bias]
+    return host_call(_layer_norm, [(n_rows, n)], inputs, options=(eps,), gradient=gradient)[0].reshape(*x.shape)
+
+
+# attention
+
+
+def _heads(qkv, b, n_heads):
+    """Queries, keys, values of one window as views (n_heads, n_tokens, size): BLAS takes rows that lie apart."""
+    n_tokens, width = qkv.shape[1:]
+    return qkv[b].reshape(n_tokens, 3, n_heads, width // 3 // n_heads).transpose(1, 2, 0, 3)
+
+
+def _attention(y, qkv, n_heads):
+    n_batch, n_tokens, width = y.shape
+    scale = np.float32(1 / math.sqrt(width // n_heads))
+
+    def windows(_, start, stop):
+        scores = np.empty((n_heads, n_tokens, n_tokens), np.float32)
+        flat = scores.reshape(-1, n_tokens)
+        for b in range(start, stop):
+            q, k, v = _heads(qkv, b, n_heads)
+            np.matmul(q, k.swapaxes(1, 2), out=scores)
+            nn_rows.softmax(flat, scale, 0, len(flat))
+            np.matmul(scores, v, out=y[b].reshape(n_tokens, n_heads, -1).transpose(1, 0, 2))
+
+    over_slices(windows, n_batch)
+
+
+def _attention_backward(dqkv, g, qkv, n_heads):
+    n_batch, n_tokens, width = g.shape
+    scale = np.float32(1 / math.sqrt(width // n_heads))
+
+    def windows(_, start, stop):
+        scores = np.empty((n_heads, n_tokens, n_tokens), np.float32)
+        dscores = np.empty_like(scores)
+        flat, dflat = scores.reshape(-1, n_tokens), dscores.reshape(-1, n_tokens)
+        for b in range(start, stop):
+            q, k, v = _heads(qkv, b, n_heads)
+            dq, dk, dv = _heads(dqkv, b, n_heads)
+            upstream = g[b].reshape(n_tokens, n_heads, -1).transpose(1, 0, 2)
+            np.matmul(q, k.swapaxes(1, 2), out=scores)
+            nn_rows.softmax(flat, scale, 0, len(flat))
+            np.matmul(scores.swapaxes(1, 2), upstream, out=dv)
+            np.matmul(upstream, v.swapaxes(1, 2), out=dscores)
+            nn_rows.softmax_backward(flat, scale, dflat, 0, len(flat))
+            np.matmul(dscores, k, out=dq)
+            np.matmul(dscores.swapaxes(1, 2), q, out=dk)
+
+    over_slices(windows, n_batch)
+
+
+def attention(qkv: Tensor, n_heads: int) -> Tensor:
+    n_batch, n_tokens, width = (int(s) for s in qkv.shape)
+
+    def gradient(g, _, inputs):
+        return host_call(_attention_backward, [(n_batch, n_tokens, width)], [g, *inputs], options=(n_heads,))
+
+    shape = (n_batch, n_tokens, width // 3)
+    return host_call(_attention, [shape], [qkv], options=(n_heads,), gradient=gradient)[0]
+
+
+# along time
+
+
+def _depthwise(y, x, w, b):
+    over_slices(lambda _, start, stop: nn_convolution.depthwise(x, w, b, y, start, stop), len(x))
+
+
+def _depthwise_dx(dx, g, w):
+    flipped, nothing = np.ascontiguousarray(w[::-1]), np.zeros(w.shape[1], np.float32)
+    over_slices(lambda _, start, stop: nn_convolution.depthwise(g, flipped, nothing, dx, start, stop), len(g))
+
+
+def _depthwise_dw(dw, db, g, x):
+    part_w, part_b = _partials(dw.shape, db.shape)
+
+    def windows(slot, start, stop):
+        nn_convolution.add_depthwise_gradients(x, g, part_w[slot], part_b[slot], start, stop)
+
+    over_slices(windows, len(g))
+    np.sum(part_w, axis=0, out=dw)
+    np.sum(part_b, axis=0, out=db)
+
+
+def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    shape = tuple(int(s) for s in x.shape)
+
+    def gradient(g, _, inputs):
+        flat, w, b = inputs
+        (dx,) = host_call(_depthwise_dx, [shape], [g, w])
+        return dx, *host_call(_depthwise_dw, [tuple(w.shape), tuple(b.shape)], [g, flat])
+
+    return host_call(_depthwise, [shape], [x, weight, bias], gradient=gradient)[0]
+
+
+def _gather(y, x, index):
+    over_slices(lambda _, start, stop: nn_convolution.gather(x, index, y, start, stop), len(index))
+
+
+def _gather_backward(dx, g, index):
+    dx[...] = 0
+    if len(dx) == 1:  # all rows add to the same place: one after another
+        nn_convolution.add_scattered(g, index, dx, 0, len(index))
+    else:
+        over_slices(lambda _, start, stop: nn_convolution.add_scattered(g, index, dx, start, stop), len(index))
+
+
+def gather_tokens(x: Tensor, index: Tensor) -> Tensor:
+    shape = tuple(int(s) for s in x.shape)
+    n_batch, n_chosen = (int(s) for s in index.shape)
+
+    def gradient(g, _, inputs):
+        return *host_call(_gather_backward, [shape], [g, inputs[1]]), None
+
+    return host_call(_gather, [(n_batch, n_chosen, shape[2])], [x, index], gradient=gradient)[0]
