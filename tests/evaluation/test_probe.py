@@ -36,6 +36,17 @@ def test_agrees_with_the_grid_search_of_scikit_learn(n_features):
     np.testing.assert_allclose(predicted, search.predict(x[test]), rtol=1e-8)
 
 
+@pytest.mark.parametrize("n_features", [6, 200])
+def test_all_penalties_at_once_are_single_ridges(n_features):
+    from biosig.evaluation.probe import _path_predictions
+
+    x, y, _ = cohort(n_features=n_features)
+    together = _path_predictions(x[:90], y[:90], x[90:], np.array(ALPHAS))
+    for column, alpha in zip(together.T, ALPHAS, strict=True):
+        alone = make_pipeline(StandardScaler(), Ridge(alpha=alpha)).fit(x[:90], y[:90])
+        np.testing.assert_allclose(column, alone.predict(x[90:]), rtol=1e-7)
+
+
 def test_reads_a_linear_target_and_shrinks_noise_to_the_mean():
     x, _, groups = cohort()
     y = 3 + 2 * x[:, 0] / x[:, 0].std()
