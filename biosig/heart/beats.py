@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import numpy as np
 from biosig_kernels.beats import MIDDLE, ONSET, PEAK, UPSLOPE, beat_rows, fiducial_rows
-from biosig_kernels.gaps import bridge_rows
+from biosig_kernels.filtering import LANES
 from biosig_kernels.threads import over_rows
 
-from biosig.signals import bandpass
 from biosig.signals._layout import as_rows
+from biosig.signals.filters import filter_values
+from biosig.signals.quality import bridged
 
 PULSE_BAND = (0.5, 8.0)  # Hz
+PULSE_ORDER = 3
 LOWEST_RATE = 10.0  # Hz
 LEAST_SECONDS = 3.0  # shorter windows hold no interval to judge a beat by
 FASTEST = 4.0  # beats per second that there is room for
-FLAT = 1e-6  # of the largest value; a smaller range is rounding, not pulse
 _FIDUCIALS = {"peak": PEAK, "onset": ONSET, "upslope": UPSLOPE, "mid_amplitude": MIDDLE}
 
 
@@ -65,22 +66,22 @@ def detect_beats(ppg, sampling_rate=None, *, method="msptdfast", fiducial="upslo
             f"ppg has shape {np.shape(ppg)}; expected (n_samples,) or (n_windows, n_samples): "
             "choose one wavelength, for example ppg[:, 0]"
         )
-    table = beat_table(rows.values, rows.sampling_rate, method=method, fiducial=fiducial, n_jobs=n_jobs)
-    beats = table.times[:, : table.counts.max(initial=0)].copy()
+    check_beat_options(rows.sampling_rate, method, fiducial)
+    n_rows, n_samples = rows.values.shape
+    beats, counts = empty_beats(n_rows, n_samples, rows.sampling_rate)
+
+    def work(start: int, stop: int) -> None:
+        for block in blocks(start, stop, n_samples):
+            find_beats(rows.values[block], rows.sampling_rate, beats[block], counts[block], method, fiducial)
+
+    # NeuroKit2 keeps the interpreter to itself, so threads would not help it.
+    over_rows(work, n_rows, 1 if method != "msptdfast" else n_jobs, grain=LANES)
+    beats = beats[:, : counts.max(initial=0)].copy()
     return beats[0] if n_axes == 1 else beats
 
 
-class BeatTable(NamedTuple):
-    """Beats of several rows of samples, and what was measured of each row."""
-
-    times: np.ndarray  # (n_rows, room), s, padded with NaN
-    counts: np.ndarray  # (n_rows,)
-    missing: np.ndarray  # (n_rows,), share of the samples
-    flat: np.ndarray  # (n_rows,), bool
-
-
-def beat_table(values, sampling_rate, *, method="msptdfast", fiducial="upslope", n_jobs=None) -> BeatTable:
-    """Find the beats of contiguous rows (n_rows, n_samples); see `detect_beats`."""
+def check_beat_options(sampling_rate: float, method: str = "msptdfast", fiducial: str = "upslope") -> None:
+    """Raise ValueError for a method, fiducial or rate that `detect_beats` does not know."""
     if fiducial not in _FIDUCIALS:
         raise ValueError(f"fiducial is {fiducial!r}; expected one of {', '.join(map(repr, _FIDUCIALS))}")
     name, _, detector = str(method).partition(":")
@@ -88,31 +89,43 @@ def beat_table(values, sampling_rate, *, method="msptdfast", fiducial="upslope",
         raise ValueError(f"method is {method!r}; expected 'msptdfast' or 'neurokit:<detector>'")
     if sampling_rate < LOWEST_RATE:
         raise ValueError(f"sampling_rate is {sampling_rate:g} Hz; beats need at least {LOWEST_RATE:g} Hz")
-    n_rows, n = values.shape
-    duration = n / sampling_rate
-    beats = np.full((n_rows, int(FASTEST * duration) + 2), np.nan)
-    counts = np.zeros(n_rows, np.int64)
-    filled = np.empty(values.shape, np.float32)
-    missing = np.empty(values.shape, np.bool_)
-    levels = np.empty((n_rows, 3))
-    over_rows(lambda a, b: bridge_rows(values, filled, missing, levels, a, b), n_rows, n_jobs)
-    flat = ~(levels[:, 1] > FLAT * levels[:, 2])
-    table = BeatTable(beats, counts, levels[:, 0], flat)
-    if duration < LEAST_SECONDS:
-        return table
-    high = min(PULSE_BAND[1], 0.45 * sampling_rate)
-    pulse = bandpass(filled, sampling_rate, low=PULSE_BAND[0], high=high, n_jobs=n_jobs)
-    missing[flat] = True  # no beats in what the filter leaves of rounding errors
+
+
+def blocks(start: int, stop: int, n_samples: int) -> Iterator[slice]:
+    """Slices of some megabyte of samples each, so that the arrays in between stay in the processor's cache."""
+    size = LANES * max(1, (1 << 18) // (LANES * max(n_samples, 1)))
+    for begin in range(start, stop, size):
+        yield slice(begin, min(begin + size, stop))
+
+
+def empty_beats(n_rows: int, n_samples: int, sampling_rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """Room for the beats of each row (NaN), and their numbers (0)."""
+    room = int(FASTEST * n_samples / sampling_rate) + 2
+    return np.full((n_rows, room), np.nan), np.zeros(n_rows, np.int64)
+
+
+def find_beats(values, sampling_rate, beats, counts, method="msptdfast", fiducial="upslope"):
+    """Write the beats of a block of rows (n_rows, n_samples) into what `empty_beats` gave.
+
+    Returns the rows with their gaps bridged, and their levels, as `biosig.signals.quality.bridged` does.
+    """
+    filled, missing, levels = bridged(values, n_jobs=1)
+    if values.shape[1] < LEAST_SECONDS * sampling_rate:
+        return filled, levels
+    edges = (PULSE_BAND[0], min(PULSE_BAND[1], 0.45 * sampling_rate))
+    pulse = filter_values(filled, "bandpass", edges, PULSE_ORDER, sampling_rate, n_jobs=1)
+    missing[levels[:, 1] > 0] = True  # flat: no beats in what the filter leaves of rounding errors
     kind = _FIDUCIALS[fiducial]
     if method == "msptdfast":
-        over_rows(lambda a, b: beat_rows(pulse, missing, sampling_rate, kind, beats, counts, a, b), n_rows, n_jobs)
-    else:
-        peaks = np.full(beats.shape, -1, np.int64)
-        for row in np.flatnonzero(~flat):
-            found = _neurokit_peaks(pulse[row], sampling_rate, detector)[: peaks.shape[1]]
-            peaks[row, : len(found)] = found
-        fiducial_rows(pulse, missing, sampling_rate, kind, peaks, beats, counts, 0, n_rows)
-    return table
+        beat_rows(pulse, missing, sampling_rate, kind, beats, counts, 0, len(pulse))
+        return filled, levels
+    room = beats.shape[1]
+    peaks = np.full((len(pulse), room), -1, np.int64)
+    for row in np.flatnonzero(levels[:, 1] == 0):
+        found = _neurokit_peaks(pulse[row], sampling_rate, method.partition(":")[2])[:room]
+        peaks[row, : len(found)] = found
+    fiducial_rows(pulse, missing, sampling_rate, kind, peaks, beats, counts, 0, len(pulse))
+    return filled, levels
 
 
 def _neurokit_peaks(pulse, sampling_rate: float, detector: str) -> np.ndarray:

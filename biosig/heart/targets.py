@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from biosig_kernels.filtering import LANES
+from biosig_kernels.threads import over_rows
 
 from biosig._checks import check_sampling_rate
-from biosig.heart.beats import LEAST_SECONDS, beat_table
+from biosig.heart.beats import LEAST_SECONDS, blocks, check_beat_options, empty_beats, find_beats
 from biosig.heart.variability import summarise_intervals
 from biosig.signals.quality import pulse_spectrum
 
@@ -78,9 +80,20 @@ def ppg_targets(ppg, sampling_rate, *, n_jobs=None) -> pd.DataFrame:
 def _judge(rows, rate: float, n_jobs) -> pd.DataFrame:
     n_rows, n_samples = rows.shape
     duration = n_samples / rate
-    beats, counts, missing, flat = beat_table(rows, rate, n_jobs=n_jobs)
+    check_beat_options(rate)
+    beats, counts = empty_beats(n_rows, n_samples, rate)
+    levels = np.empty((n_rows, 2))
+    concentration = np.empty(n_rows)
+    spectral = np.empty(n_rows)
+
+    def work(start: int, stop: int) -> None:
+        for block in blocks(start, stop, n_samples):
+            filled, levels[block] = find_beats(rows[block], rate, beats[block], counts[block])
+            concentration[block], spectral[block] = pulse_spectrum(filled, rate, n_jobs=1)
+
+    over_rows(work, n_rows, n_jobs, grain=LANES)
     found = summarise_intervals(beats, n_jobs)
-    concentration, spectral = pulse_spectrum(rows, rate, n_jobs)
+    missing, flat = levels[:, 0], levels[:, 1] > 0
     heart_rate = 60.0 / found.mean
     # The window is cut anywhere in the rhythm, so good intervals can cover all of it but about one interval.
     share = np.clip(np.nan_to_num(found.covered / np.maximum(duration - found.mean, 1e-9)), 0.0, 1.0)

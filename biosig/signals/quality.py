@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from biosig_kernels.gaps import bridge_gaps
-from biosig_kernels.threads import n_threads
+from biosig_kernels.gaps import bridge_rows
+from biosig_kernels.spectra import pulse_rows, taper_rows
+from biosig_kernels.threads import over_rows
 
 from biosig._checks import check_sampling_rate
 from biosig.signals._layout import as_rows
@@ -12,6 +13,7 @@ from biosig.signals._layout import as_rows
 BAND = (0.5, 8.0)  # Hz, all that counts as pulse or noise
 RATES = (0.5, 4.0)  # Hz, 30 to 240 beats/min
 SPREAD = 0.2  # Hz on each side of the rate; the harmonic is given half as much again
+SHORTEST = 3.0  # s, from there on frequencies can be told apart
 MOST_MISSING = 0.2  # share of a window from which on its spectrum says nothing
 
 
@@ -40,85 +42,60 @@ def spectral_quality(ppg, sampling_rate=None, *, n_jobs=None):
         For an unknown sampling rate, or one too low to see a pulse (2 Hz or less).
     """
     rows = as_rows(ppg, sampling_rate, name="ppg")
-    concentration, _ = pulse_spectrum(rows.values, rows.sampling_rate, n_jobs)
-    shaped = (
-        rows.restore(concentration[:, None])[..., 0] if rows.dim is None else _without_time(ppg, rows, concentration)
-    )
-    return float(shaped) if np.ndim(shaped) == 0 else shaped
+    filled, _, levels = bridged(rows.values, n_jobs)
+    concentration, _ = pulse_spectrum(filled, rows.sampling_rate, n_jobs)
+    concentration[levels[:, 1] > 0] = 0.0
+    concentration[levels[:, 0] > MOST_MISSING] = np.nan
+    if rows.dim is not None:
+        return _without_time(ppg, rows, concentration)
+    shaped = concentration.reshape(np.shape(ppg)[:-1])
+    return float(shaped) if shaped.ndim == 0 else shaped
+
+
+def bridged(values, n_jobs=None):
+    """Bridge the gaps of rows (n_rows, n_samples).
+
+    Returns the rows in float32, the marks of missing samples, and per row the share of missing samples and 1.0 where
+    the row is flat, else 0.0.
+    """
+    filled = np.empty(values.shape, np.float32)
+    missing = np.empty(values.shape, np.bool_)
+    levels = np.empty((len(values), 2))
+    over_rows(lambda a, b: bridge_rows(values, filled, missing, levels, a, b), len(values), n_jobs)
+    return filled, missing, levels
 
 
 def pulse_spectrum(values, sampling_rate, n_jobs=None):
-    """Spectral concentration (0 to 1) and pulse rate (Hz) of rows (n_rows, n_samples); NaN where there is none.
+    """Spectral concentration (0 to 1) and pulse rate (Hz) of finite float32 rows (n_rows, n_samples).
 
-    The rate is where the power within 0.2 Hz of a frequency plus half the power within 0.3 Hz of its double is greatest,
-    then the centre of mass of the power around it. Windows are weighted by a Hann window after their straight-line trend is taken away.
+    The rate is where the power within 0.2 Hz of a frequency plus half the power within 0.3 Hz of its double is
+    greatest, then the centre of mass of the power around it. Windows lose their straight-line trend and are weighted by
+    a Hann window. NaN for rows without power and for windows too short to tell frequencies apart.
     """
     import scipy.fft
 
     rate = check_sampling_rate(sampling_rate)
     if rate <= 4 * BAND[0]:
         raise ValueError(f"sampling_rate is {rate:g} Hz; a pulse needs more than {4 * BAND[0]:g} Hz")
-    values = np.ascontiguousarray(values, dtype=np.float32)
     n_rows, n = values.shape
-    size = max(scipy.fft.next_fast_len(n, real=True), 1)
     concentration = np.full(n_rows, np.nan)
     rates = np.full(n_rows, np.nan)
-    frequency = np.fft.rfftfreq(size, 1 / rate)
-    top = min(BAND[1], rate / 2)
-    lowest, highest = np.searchsorted(frequency, (BAND[0], top))
-    if highest - lowest < 8:  # about a second: no frequency can be told from another
+    if n < SHORTEST * rate:
         return concentration, rates
+    size = scipy.fft.next_fast_len(n, real=True)
     hann = np.hanning(n).astype(np.float32)
-    ramp = np.linspace(-1, 1, n, dtype=np.float32)
-    block = max(1, (1 << 22) // n)
-    for begin in range(0, n_rows, block):
-        part = _prepared(values[begin : begin + block])
-        missing = np.isnan(part[:, 0])
-        part -= part.mean(axis=1, keepdims=True)
-        part -= (part @ ramp / (ramp @ ramp))[:, None] * ramp
-        scale = np.abs(part).max(axis=1, keepdims=True)
-        part /= np.where(scale > 0, scale, 1)
-        spectrum = scipy.fft.rfft(part * hann, size, workers=n_threads(n_jobs))
-        power = spectrum.real[:, lowest:highest] ** 2 + spectrum.imag[:, lowest:highest] ** 2
-        found = _dominant(power.astype(np.float64), frequency[lowest:highest])
-        flat = (scale[:, 0] == 0) & ~missing
-        concentration[begin : begin + block] = np.where(flat, 0.0, np.where(missing, np.nan, found[0]))
-        rates[begin : begin + block] = np.where(flat | missing, np.nan, found[1])
+    block = max(1, (1 << 18) // n)  # about a megabyte, so that spectra are read while still in the cache
+
+    def work(start: int, stop: int) -> None:
+        tapered = np.empty((min(block, stop - start), n), np.float32)
+        for begin in range(start, stop, block):
+            end = min(begin + block, stop)
+            taper_rows(values, hann, tapered, begin, end)
+            spectrum = scipy.fft.rfft(tapered[: end - begin], size)
+            pulse_rows(spectrum, rate / size, *BAND, *RATES, SPREAD, concentration, rates, begin)
+
+    over_rows(work, n_rows, n_jobs)
     return concentration, rates
-
-
-def _prepared(values):
-    """Copy rows with their gaps bridged; rows with too many missing samples become NaN throughout."""
-    part = np.array(values)
-    broken = np.flatnonzero(~np.isfinite(part.sum(axis=1, dtype=np.float64)))
-    marks = np.empty(part.shape[1], np.bool_)
-    for r in broken:
-        finite = bridge_gaps(values[r], np.inf, part[r], marks)
-        if finite < (1 - MOST_MISSING) * part.shape[1]:
-            part[r] = np.nan
-    return part
-
-
-def _dominant(power, frequency):
-    """Concentration and rate from power (n_rows, n_bins) at evenly spaced frequencies."""
-    sums = np.concatenate([np.zeros((len(power), 1)), np.cumsum(power, axis=1)], axis=1)
-
-    def around(centre, spread):
-        first = np.searchsorted(frequency, centre - spread)
-        last = np.searchsorted(frequency, centre + spread, side="right")
-        return sums[:, last] - sums[:, first]
-
-    candidates = frequency[(frequency >= RATES[0]) & (frequency <= RATES[1])]
-    at_rate = around(candidates, SPREAD)
-    at_double = around(2 * candidates, 1.5 * SPREAD)
-    total = sums[:, -1]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        best = np.argmax(at_rate + 0.5 * at_double, axis=1)  # half, or half the true rate could win
-        near = np.abs(frequency - candidates[best][:, None]) <= SPREAD
-        mass = np.where(near, power, 0.0)
-        rate = (mass * frequency).sum(axis=1) / mass.sum(axis=1)
-        concentration = np.take_along_axis(at_rate + at_double, best[:, None], axis=1)[:, 0] / total
-    return np.clip(concentration, 0.0, 1.0), rate
 
 
 def _without_time(data, rows, values):

@@ -9,7 +9,7 @@ import xarray as xr
 
 from biosig._checks import check_sampling_rate
 from biosig.signals.filters import filter_values
-from biosig.signals.quality import pulse_spectrum
+from biosig.signals.quality import spectral_quality
 from biosig.signals.resampling import measured_rate, read_times
 
 GRAVITY_ORDER = 4
@@ -81,8 +81,7 @@ def segment(recording, *, length=60.0, stride=None, sampling_rate=64.0, gravity_
         if name == "accel":
             motion = np.array([_robust_sd(window) for window in cut])
         elif cut.shape[1]:
-            concentration, _ = pulse_spectrum(cut.reshape(-1, n_samples), rate, n_jobs)
-            quality = np.fmax.reduce(concentration.reshape(n_windows, -1), axis=1)
+            quality = np.fmax.reduce(spectral_quality(cut, rate, n_jobs=n_jobs), axis=1)
         units = recording[name].attrs.get("units", "g" if name == "accel" else "1")
         variables[name] = (("window", coord.dims[0], "sample"), cut, {"sampling_rate": rate, "units": units})
         variables[coord.dims[0]] = coord

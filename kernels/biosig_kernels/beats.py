@@ -25,19 +25,47 @@ PEAK, ONSET, UPSLOPE, MIDDLE = 0, 1, 2, 3
 
 
 @kernel
-def _coarse_peaks(z, rate, peaks):
+def _mark_tops(z, tops):
+    """Fill ``tops[k - 1, i]`` with 1 where sample i tops both samples k away, else 0.
+
+    A neighbour outside of the signal is no hindrance, except that the first and the last sample top nothing.
+    """
+    n = z.size
+    for k in range(1, tops.shape[0] + 1):
+        line = tops[k - 1]
+        left = min(k, n)
+        right = max(n - k, 0)
+        for i in range(min(left, right)):
+            line[i] = z[i] > z[i + k]
+        for i in range(right, left):
+            line[i] = 1
+        centre = z[left:]
+        before = z[: n - left]
+        after = z[min(left + k, n) :]
+        body = line[left:]
+        for i in range(right - left):
+            body[i] = (centre[i] > before[i]) & (centre[i] > after[i])
+        for i in range(max(left, right), n):
+            line[i] = z[i] > z[i - k]
+        line[0] = 0
+        line[n - 1] = 0
+
+
+@kernel
+def _coarse_peaks(z, rate, tops, peaks):
     """Write the sample numbers of the peaks of `z` (about 20 Hz); return how many there are.
 
     Each window decides on its best scale, the one on which most of its samples top both neighbours; samples nearer to
     its ends than the scale do not count, which keeps multiples of the beat period from winning. The peaks of the
-    window's core are the samples that top their neighbours on all scales up to the best one. A neighbour outside of
-    the signal is no hindrance, except that the first and the last sample are never peaks.
+    window's core are the samples that top their neighbours on all scales up to the best one.
     """
     n = z.size
     span = min(max(round(SPAN * rate), 3), n)
     margin = round(0.5 * OVERLAP * SPAN * rate)
     core = max(span - 2 * margin, 1)
-    largest = max(min(int(rate / (2.0 * SLOWEST)), span // 2 - 1), 1)  # half the period of the slowest heart
+    _mark_tops(z, tops)
+    largest = max(min(tops.shape[0], span // 2 - 1), 1)
+    on_all = np.empty(core, np.uint8)
     count = 0
     for from_ in range(0, n, core):
         end = min(max(from_ - margin, 0) + span, n)
@@ -45,20 +73,22 @@ def _coarse_peaks(z, rate, peaks):
         best = 1
         most = -1
         for k in range(1, largest + 1):
-            tops = 0
-            for i in range(begin + k, end - k):
-                tops += (z[i] > z[i - k]) & (z[i] > z[i + k])
-            if tops > most:
-                most = tops
+            line = tops[k - 1, begin + k : end - k]
+            number = np.int32(0)
+            for i in range(line.size):
+                number += np.int32(line[i])
+            if number > most:
+                most = number
                 best = k
-        for i in range(max(from_, 1), min(from_ + core, n - 1)):
-            top = True
-            for k in range(1, best + 1):
-                if (i >= k and z[i] <= z[i - k]) or (i + k < n and z[i] <= z[i + k]):
-                    top = False
-                    break
-            if top:
-                peaks[count] = i
+        width = min(core, n - from_)
+        on_all[:] = 1
+        for k in range(best):
+            line = tops[k, from_ : from_ + width]
+            for i in range(width):
+                on_all[i] &= line[i]
+        for i in range(width):
+            if on_all[i]:
+                peaks[count] = from_ + i
                 count += 1
     return count
 
@@ -153,12 +183,14 @@ def beat_rows(y, missing, rate, kind, beats, counts, start, stop):
     n_coarse = (n + factor - 1) // factor
     z = np.empty(n_coarse, np.float32)
     peaks = np.empty(n_coarse, np.int64)
+    # The largest scale is half the period of the slowest heart.
+    tops = np.empty((max(int(rate / factor / (2.0 * SLOWEST)), 1), n_coarse), np.uint8)
     for r in range(start, stop):
         row = y[r]
         beats[r, :] = np.nan
         for i in range(n_coarse):
             z[i] = row[i * factor]
-        n_peaks = _coarse_peaks(z, rate / factor, peaks)
+        n_peaks = _coarse_peaks(z, rate / factor, tops, peaks)
         for p in range(n_peaks):
             near = peaks[p] * factor
             best = near

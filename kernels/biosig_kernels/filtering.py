@@ -10,54 +10,72 @@ import numpy as np
 
 from biosig_kernels.jit import ELEMENTWISE, kernel
 
-LANES = 8  # rows that go through a filter side by side: one recursion alone cannot fill a vector register
+LANES = 16  # rows that go through a filter side by side: one recursion alone waits for itself most of the time
 LONG = 1 << 17  # longer rows go one by one, to keep the working memory small
 
 
 @kernel(fastmath=ELEMENTWISE)
-def _run_sections(work, n, sos, states, direction):
-    """Send ``work[:n]`` (time, lane) through all sections in place, forward (1) or backward (-1)."""
-    lanes = work.shape[1]
+def _run_lanes(work, n, sos, states, direction):
+    """Send ``work[:n]`` (time, LANES) through all sections in place, forward (1) or backward (-1)."""
+    n_sections = sos.shape[0]
+    s1 = np.empty((n_sections, LANES))
+    s2 = np.empty((n_sections, LANES))
+    at = 0 if direction > 0 else n - 1
+    for s in range(n_sections):  # as if the first value had been there for ever
+        for lane in range(LANES):
+            s1[s, lane] = states[s, 0] * work[at, lane]
+            s2[s, lane] = states[s, 1] * work[at, lane]
+    for _ in range(n):
+        line = work[at]
+        for s in range(n_sections):
+            b0, b1, b2, a1, a2 = sos[s, 0], sos[s, 1], sos[s, 2], sos[s, 4], sos[s, 5]
+            q1 = s1[s]
+            q2 = s2[s]
+            for lane in range(LANES):
+                value = line[lane]
+                y = b0 * value + q1[lane]
+                q1[lane] = b1 * value - a1 * y + q2[lane]
+                q2[lane] = b2 * value - a2 * y
+                line[lane] = y
+        at += direction
+
+
+@kernel(fastmath=ELEMENTWISE)
+def _run_alone(work, n, sos, states, direction):
+    """Send ``work[:n]`` of a single row through all sections in place, forward (1) or backward (-1)."""
     begin = 0 if direction > 0 else n - 1
-    edge = work[begin].copy()
-    s1 = np.empty(lanes)
-    s2 = np.empty(lanes)
+    edge = work[begin]
     for s in range(sos.shape[0]):
         b0, b1, b2, a1, a2 = sos[s, 0], sos[s, 1], sos[s, 2], sos[s, 4], sos[s, 5]
-        for lane in range(lanes):  # as if the first value had been there for ever
-            s1[lane] = states[s, 0] * edge[lane]
-            s2[lane] = states[s, 1] * edge[lane]
+        q1 = states[s, 0] * edge
+        q2 = states[s, 1] * edge
         at = begin
         for _ in range(n):
-            line = work[at]
-            for lane in range(lanes):
-                value = line[lane]
-                y = b0 * value + s1[lane]
-                s1[lane] = b1 * value - a1 * y + s2[lane]
-                s2[lane] = b2 * value - a2 * y
-                line[lane] = y
+            value = work[at]
+            y = b0 * value + q1
+            q1 = b1 * value - a1 * y + q2
+            q2 = b2 * value - a2 * y
+            work[at] = y
             at += direction
 
 
 @kernel
-def _filter_stretch(x, row, n_rows, begin, end, sos, states, pad, work, out):
-    """Filter samples ``begin:end`` of `n_rows` rows from `row` on, all of them finite."""
-    n = end - begin
-    for lane in range(work.shape[1]):
-        source = x[row + min(lane, n_rows - 1), begin:end]
-        first = np.float64(source[0])
-        last = np.float64(source[n - 1])
-        for i in range(n):
-            work[pad + i, lane] = source[i]
-        for k in range(1, pad + 1):
-            work[pad - k, lane] = 2.0 * first - source[k]
-            work[pad + n - 1 + k, lane] = 2.0 * last - source[n - 1 - k]
-    _run_sections(work, n + 2 * pad, sos, states, 1)
-    _run_sections(work, n + 2 * pad, sos, states, -1)
-    for lane in range(n_rows):
-        target = out[row + lane, begin:end]
-        for i in range(n):
-            target[i] = work[pad + i, lane]
+def _load(source, pad, work):
+    """Copy a stretch into `work`, with odd padding at both ends."""
+    n = source.size
+    first = np.float64(source[0])
+    last = np.float64(source[n - 1])
+    for i in range(n):
+        work[pad + i] = source[i]
+    for k in range(1, pad + 1):
+        work[pad - k] = 2.0 * first - source[k]
+        work[pad + n - 1 + k] = 2.0 * last - source[n - 1 - k]
+
+
+@kernel
+def _store(work, pad, target):
+    for i in range(target.size):
+        target[i] = work[pad + i]
 
 
 @kernel
@@ -79,20 +97,25 @@ def filter_rows(x, sos, states, pad, out, start, stop):
     """
     n = x.shape[1]
     block = 1 if n > LONG else LANES
-    work = np.empty((n + 2 * pad, block))
-    alone = np.empty((n + 2 * pad, 1)) if block > 1 else work
+    lanes = np.empty((n + 2 * pad if block > 1 else 1, LANES))
+    alone = np.empty(n + 2 * pad)
     row = start
     while row < stop:
-        n_rows = min(block, stop - row)
-        complete = n > pad
-        for r in range(row, row + n_rows):
+        last = min(row + block, stop)
+        complete = n > pad and block > 1
+        for r in range(row, last):
             for i in range(n):
                 complete = complete and np.isfinite(x[r, i])
         if complete:
-            _filter_stretch(x, row, n_rows, 0, n, sos, states, pad, work, out)
-            row += n_rows
+            for lane in range(LANES):
+                _load(x[min(row + lane, last - 1)], pad, lanes[:, lane])
+            _run_lanes(lanes, n + 2 * pad, sos, states, 1)
+            _run_lanes(lanes, n + 2 * pad, sos, states, -1)
+            for r in range(row, last):
+                _store(lanes[:, r - row], pad, out[r])
+            row = last
             continue
-        for r in range(row, row + n_rows):
+        for r in range(row, last):
             out[r, :] = np.nan
             begin = 0
             while begin < n:
@@ -100,6 +123,9 @@ def filter_rows(x, sos, states, pad, out, start, stop):
                 while end < n and np.isfinite(x[r, end]):
                     end += 1
                 if end - begin > pad:
-                    _filter_stretch(x, r, 1, begin, end, sos, states, pad, alone, out)
+                    _load(x[r, begin:end], pad, alone)
+                    _run_alone(alone, end - begin + 2 * pad, sos, states, 1)
+                    _run_alone(alone, end - begin + 2 * pad, sos, states, -1)
+                    _store(alone, pad, out[r, begin:end])
                 begin = end + 1
-        row += n_rows
+        row = last

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from biosig_kernels.jit import kernel
+from biosig_kernels.jit import REDUCTION, kernel
+
+FLAT = 1e-6  # some ten times the rounding of float32
 
 
 @kernel
@@ -55,6 +57,16 @@ def bridge_gaps(row, max_gap, filled, missing):
     return n_finite
 
 
+@kernel(fastmath=REDUCTION | {"nnan"})
+def _is_flat(row):
+    """Whether the range of finite values is no more than the rounding of the largest."""
+    low, high = row[0], row[0]
+    for i in range(row.size):
+        low = min(low, row[i])
+        high = max(high, row[i])
+    return np.float64(high) - low <= FLAT * max(abs(low), abs(high))
+
+
 @kernel
 def bridge_rows(x, filled, missing, levels, start, stop):
     """Bridge all gaps of rows ``start:stop`` and tell what was measured.
@@ -66,16 +78,11 @@ def bridge_rows(x, filled, missing, levels, start, stop):
         Receives the finite rows, see `bridge_gaps`.
     missing : ndarray of bool, shape (n_rows, n)
         Receives the marks of the samples that are not finite.
-    levels : ndarray of float64, shape (n_rows, 3)
-        Receives the share of missing samples, the range of the finite ones and their largest magnitude.
+    levels : ndarray of float64, shape (n_rows, 2)
+        Receives the share of missing samples, and 1.0 where the finite ones hardly differ (their range is rounding, not
+        signal), else 0.0.
     """
     n = x.shape[1]
     for r in range(start, stop):
-        n_finite = bridge_gaps(x[r], 0.0, filled[r], missing[r])
-        low, high = filled[r, 0], filled[r, 0]
-        for i in range(n):
-            low = min(low, filled[r, i])
-            high = max(high, filled[r, i])
-        levels[r, 0] = 1.0 - n_finite / n
-        levels[r, 1] = high - low
-        levels[r, 2] = max(abs(low), abs(high))
+        levels[r, 0] = 1.0 - bridge_gaps(x[r], 0.0, filled[r], missing[r]) / n
+        levels[r, 1] = 1.0 if _is_flat(filled[r]) else 0.0

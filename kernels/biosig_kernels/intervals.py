@@ -44,11 +44,13 @@ def _mark_good(intervals, n, good):
                 near[count] = intervals[k]
                 count += 1
         middle = _median(near, count)
+        distance = abs(intervals[i] - middle)
+        if distance <= LEAST * middle or distance > MOST * middle:
+            good[i] = distance <= LEAST * middle
+            continue
         for k in range(count):
             near[k] = abs(near[k] - middle)
-        spread = 1.4826 * _median(near, count)
-        tolerance = min(max(ROBUST_SDS * spread, LEAST * middle), MOST * middle)
-        good[i] = abs(intervals[i] - middle) <= tolerance
+        good[i] = distance <= ROBUST_SDS * 1.4826 * _median(near, count)
 
 
 @kernel
