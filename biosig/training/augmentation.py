@@ -161,8 +161,10 @@ def draw_changes(
     )
 
 
-def with_shift_of(draw: Draw, other: Draw) -> Draw:
-    """Return `draw` with the time shift of `other`: sensors that recorded the same minute must stay simultaneous."""
+def with_shift_of(draw: Draw, other: Draw | None) -> Draw:
+    """Return `draw` with the time shift of `other` (None: unshifted): sensors of one minute must stay simultaneous."""
+    if other is None:
+        return dataclasses.replace(draw, shift=np.zeros_like(draw.shift))
     return dataclasses.replace(draw, shift=other.shift, circular=other.circular)
 
 

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from biosig.nets.backend import from_numpy, limit_threads, training_mode
 from biosig.nets.optimiser import AdamW
-from biosig.training.augmentation import Augmentation
+from biosig.training.augmentation import PRESETS, Augmentation
 from biosig.training.batches import Prefetcher
 from biosig.training.schedule import learning_rate
 
@@ -39,7 +39,7 @@ class TrainingOptions:
         Greatest norm of all gradients together; None for no limit.
     augment : bool, Augmentation or mapping
         True for the preset of the sensor, False for none, one setting for all sensors (rotation then acts on
-        acceleration alone), or settings by modality: ``{"accel": ..., "ppg": ...}``.
+        acceleration alone), or settings by modality, ``{"accel": ..., "ppg": ...}``, none for one that is not named.
     random_state : int
         Seed of the weights, batches, augmentations and dropout.
     n_jobs : int, optional
@@ -70,6 +70,8 @@ class TrainingOptions:
             raise ValueError(f"weight_decay is {self.weight_decay}; expected 0 or more")
         if not 0.0 <= self.warmup <= 1.0:
             raise ValueError(f"warmup is {self.warmup}; expected the share of the steps, 0 to 1")
+        if isinstance(self.augment, Mapping) and not self.augment.keys() <= PRESETS.keys():
+            raise ValueError(f"augment has settings for {sorted(self.augment)}; expected some of {sorted(PRESETS)}")
         if not isinstance(self.random_state, (int, np.integer)) or self.random_state < 0:
             raise ValueError(f"random_state is {self.random_state!r}; expected a whole number, 0 or more")
 

@@ -67,7 +67,7 @@ def train_masked_autoencoder(
 
         def make_batch(step: int) -> tuple[np.ndarray, ...]:
             chosen = rows[order.batch(step)]
-            features, _ = _augmented(x, chosen, config, options, step)
+            features = _seen(x, chosen, config, _draw(config, options, step, len(chosen)), options.n_jobs)
             places = generator(options.random_state, "mask", step).random((len(chosen), net.n_patches))
             patches = np.argsort(places, axis=1).astype(np.int32)
             return features, np.sort(patches[:, net.n_hidden :]), np.sort(patches[:, : net.n_hidden])
@@ -160,8 +160,11 @@ def train_distilled(
 
         def make_batch(step: int) -> tuple[np.ndarray, ...]:
             chosen = rows[order.batch(step)]
-            seen, draw = _augmented(accel, chosen, config, options, step)
-            heard, _ = _augmented(ppg, chosen, teacher.config, options, step, draw)
+            draw = _draw(config, options, step, batch_size)
+            other = _draw(teacher.config, options, step, batch_size)
+            other = None if other is None else with_shift_of(other, draw)
+            seen = _seen(accel, chosen, config, draw, options.n_jobs)
+            heard = _seen(ppg, chosen, teacher.config, other, options.n_jobs)
             excluded = np.zeros((batch_size, batch_size), dtype=np.float32)
             if starts is not None:
                 excluded[:] = overlapping_pairs(groups[chosen], starts[chosen], length)
@@ -226,7 +229,7 @@ def train_supervised(x, y, config: dict[str, Any], *, options: TrainingOptions, 
 
         def make_batch(step: int) -> tuple[np.ndarray, ...]:
             chosen = rows[order.batch(step)]
-            seen, _ = _augmented(x, chosen, config, options, step)
+            seen = _seen(x, chosen, config, _draw(config, options, step, len(chosen)), options.n_jobs)
             return seen, standardised[chosen], known[chosen].astype(np.float32)
 
         history = train(loss, _parameters(net, head), make_batch, options, order.batch_size)
@@ -234,29 +237,19 @@ def train_supervised(x, y, config: dict[str, Any], *, options: TrainingOptions, 
         return _finish(config, net, history, {"regression": get_weights(head) | scaling})
 
 
-def _augmented(
-    x: np.ndarray,
-    chosen: np.ndarray,
-    config: dict[str, Any],
-    options: TrainingOptions,
-    step: int,
-    simultaneous: Draw | None = None,
-) -> tuple[np.ndarray, Draw | None]:
-    """Return the input of the net for the windows `chosen`, changed as drawn for `step`, and the draw.
-
-    `simultaneous` is the draw of another sensor, whose time shift is taken over.
-    """
+def _draw(config: dict[str, Any], options: TrainingOptions, step: int, n_windows: int) -> Draw | None:
+    """Return what is changed in the windows of one sensor at `step`, or None for nothing."""
     augmentation = _augmentation(options.augment, config["modality"])
-    draw = None
-    if augmentation is not None:
-        rng = generator(options.random_state, "augment " + config["modality"], step)
-        draw = draw_changes(augmentation, rng, len(chosen), *x.shape[1:])
-        if simultaneous is not None:
-            draw = with_shift_of(draw, simultaneous)
-        windows = apply_changes(x, chosen, draw, options.n_jobs)
-    else:
-        windows = x[chosen]
-    return prepare(windows, config, options.n_jobs)[0], draw
+    if augmentation is None:
+        return None
+    rng = generator(options.random_state, "augment " + config["modality"], step)
+    return draw_changes(augmentation, rng, n_windows, config["n_channels"], config["n_samples"])
+
+
+def _seen(x: np.ndarray, rows: np.ndarray, config: dict[str, Any], draw: Draw | None, n_jobs: int | None) -> np.ndarray:
+    """Return the input of the net for the windows ``x[rows]``, changed as drawn."""
+    windows = x[rows] if draw is None else apply_changes(x, rows, draw, n_jobs)
+    return prepare(windows, config, n_jobs)[0]
 
 
 def _augmentation(augment, modality: str) -> Augmentation | None:
@@ -304,8 +297,8 @@ def _teacher_statistics(
     """Return mean and spread of the teacher's features, by which its head or a regression gets scaled values."""
     some = generator(options.random_state, "statistics", 0).permutation(rows)[:STATISTICS_WINDOWS]
     embeddings = embed(ppg[np.sort(some)], teacher.config, teacher.weights, n_jobs=options.n_jobs)
-    scale = embeddings.std(axis=0)
-    return embeddings.mean(axis=0), np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
+    scale = np.nanstd(embeddings, axis=0)
+    return np.nanmean(embeddings, axis=0), np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
 
 
 def _parameters(*modules) -> list[Tensor]:

@@ -78,6 +78,7 @@ def test_two_sensors_share_their_shift_alone():
     joined = with_shift_of(two, one)
     np.testing.assert_array_equal(joined.shift, one.shift)
     np.testing.assert_array_equal(joined.mix, two.mix)
+    assert (with_shift_of(two, None).shift == 0).all()  # the other sensor is not changed at all
 
 
 def test_amplitude_stays_in_its_range():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from biosig.nets.parameters import parameter
+from biosig.training.augmentation import Augmentation
 from biosig.training.loop import TrainingOptions, train
 from biosig.training.schedule import learning_rate
 
@@ -78,6 +79,7 @@ def test_interruptions_pass_through_and_leave_no_thread(error):
         {"warmup": 1.5},
         {"random_state": -3},
         {"random_state": None},
+        {"augment": {"ecg": Augmentation()}},
     ],
 )
 def test_impossible_options_are_refused(wrong):
