@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
+from collections import Counter
 from pathlib import Path, PurePosixPath
 
 MAX_FILE_BYTES = 512 * 2**20
@@ -55,7 +56,7 @@ def _open(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise ValueError(f"{path} is not a readable zip file ({error}): truncated download, or another format") from None
+        raise ValueError(f"{path} is not a readable zip file ({error}): truncated, or another format") from None
 
 
 def _safe_names(archive: zipfile.ZipFile, path: Path) -> list[str]:
@@ -70,9 +71,9 @@ def _safe_names(archive: zipfile.ZipFile, path: Path) -> list[str]:
         hidden = any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(info.filename).parts)
         if not info.is_dir() and not hidden:
             names.append(info.filename)
-    twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
+    twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
-        raise ValueError(f"{path} holds several entries of the same name: {sorted(twice)}; expected each once")
+        raise ValueError(f"{path} holds several entries of the same name: {twice[:5]}; expected each once")
     return names
 
 
@@ -100,5 +101,5 @@ def _read_member(archive: zipfile.ZipFile, path: Path, name: str, before: int) -
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise ValueError(f"{inside} cannot be unpacked ({error}): the archive is damaged or truncated") from None
     if len(content) != info.file_size:
-        raise ValueError(f"{inside} has {len(content)} bytes or more, but the archive declares {info.file_size}; refused")
+        raise ValueError(f"{inside} has other than the {info.file_size} bytes that the archive declares; refused")
     return content

@@ -1,7 +1,7 @@
 """What a Recording is, how one is made from arrays, and the check that every reader's result passes.
 
-A Recording is an `xarray.Dataset` of one wearing session. Each sensor keeps its own clock and so its own time dimension,
-in seconds since ``attrs["start_time"]``.
+A Recording is an `xarray.Dataset` of one wearing session. Each sensor keeps its own clock and so its own time
+dimension, in seconds since ``attrs["start_time"]``.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ DEVICES = {
     # Newer watches: steps of about 0.5 mg at 50 to 100 Hz.
     "watch": Device("watch", 50.0, 64.0, 0.0005, 0.001, 8.0, 100.0, 0.04),
     # Empatica E4: 1/64 g at 32 Hz, range 2 g; the stillest minutes of real sessions have 3 to 5 mg after gravity.
-    "e4": Device("e4", 32.0, 64.0, 1 / 64, 0.004, 2.0, 0.0, 0.06),
+    "e4": Device("e4", 32.0, 64.0, 1 / 64, 0.004, 2.0, 0.0, 0.04),
 }
 """Devices known by name."""
 

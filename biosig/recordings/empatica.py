@@ -1,7 +1,7 @@
 """Sessions of the Empatica E4 wristband: the zip file that its web portal exports, or the same unpacked.
 
-Each sensor file begins with its start (Unix time, s) and its sampling rate (Hz), one value per column; samples follow. A
-session may lack any file but must have ACC.csv or BVP.csv.
+Each sensor file begins with its start (Unix time, s) and its sampling rate (Hz), one value per column; samples follow.
+A session may lack any file but must have ACC.csv or BVP.csv.
 
 Polarity: the exported BVP rises with blood volume. In 30-s windows with clear pulses of 34 E4 sessions of two public
 data sets, the rise was steeper than the fall (positive skewness of the first difference) in 29 sessions, and in all
@@ -15,6 +15,7 @@ import math
 import os
 import re
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -37,9 +38,7 @@ def is_empatica(path: str | os.PathLike) -> bool:
     return path.suffix.lower() == ".zip"
 
 
-def read_empatica(
-    path: str | os.PathLike, *, participant: str | None = None, session: str | None = None
-) -> xr.Dataset:
+def read_empatica(path: str | os.PathLike, *, participant: str | None = None, session: str | None = None) -> xr.Dataset:
     """Read one E4 session.
 
     Parameters
@@ -71,7 +70,7 @@ def read_empatica(
     sensor = {"acc": "accel", "bvp": "ppg"}
     rates = {sensor[kind]: rate for kind, (_, rate, _) in signals.items()}
     offsets = {sensor[kind]: first - start for kind, (first, _, _) in signals.items()}
-    values = {sensor[kind]: samples for kind, (_, _, samples) in signals.items()}
+    values: dict[str, Any] = {sensor[kind]: samples for kind, (_, _, samples) in signals.items()}
     if "accel" in values:
         values["accel"] = values["accel"] / _COUNTS_PER_G
     ibi = _read_ibi(*texts["ibi"], start) if "ibi" in texts else None
@@ -114,7 +113,7 @@ def _read_signal(name: str, content: bytes, n_columns: int) -> tuple[float, floa
     """Start (Unix s), rate (Hz) and samples (n, n_columns) of ACC.csv or BVP.csv."""
     head = lines_of(content, 2)
     if len(head) < 2 or not head[0].strip():
-        raise ValueError(f"{name} is empty or too short; expected a line with the start, one with the rate, then samples")
+        raise ValueError(f"{name} is empty or too short; expected a start, a rate, then samples")
     start = _header(name, 1, head[0], n_columns, "start time (Unix s)")
     rate = _header(name, 2, head[1], n_columns, "sampling rate (Hz)")
     if not _YEARS[0] <= start <= _YEARS[1]:

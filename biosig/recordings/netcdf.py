@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -71,7 +72,8 @@ def read_netcdf(path: str | os.PathLike, *, max_bytes: int = MAX_BYTES) -> xr.Da
 
 def _tidy(recording: xr.Dataset) -> xr.Dataset:
     """Undo what netCDF 3 does to attributes: numbers come back as NumPy scalars, empty text as bytes."""
-    for holder in (recording, *recording.variables.values()):
+    holders: list[Any] = [recording, *recording.variables.values()]
+    for holder in holders:
         holder.attrs.pop("_FillValue", None)
         for name, value in holder.attrs.items():
             if isinstance(value, bytes):

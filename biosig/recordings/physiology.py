@@ -93,9 +93,9 @@ class Heart:
 def simulate_heart(rng: np.random.Generator, traits: Traits, t: np.ndarray, activity: np.ndarray) -> Heart:
     """Beats of a heart over the grid `t`.
 
-    The beats are where the integral of the instantaneous rate passes whole numbers (integral pulse frequency modulation:
-    Bayly 1968; Mateo & Laguna 2000). The rate is the person's, shifted for the day, drifting over minutes, raised in
-    episodes without movement and mildly by movement, and modulated at about 0.1 Hz and by breathing.
+    The beats are where the integral of the instantaneous rate passes whole numbers (integral pulse frequency
+    modulation: Bayly 1968; Mateo & Laguna 2000). The rate is the person's, shifted for the day, drifting over
+    minutes, raised in episodes without movement and mildly by movement, and modulated at about 0.1 Hz and by breathing.
 
     Parameters
     ----------

@@ -76,7 +76,7 @@ def read_wfdb(
         **arrays,
         sampling_rate=rates,
         wavelengths=[_wavelength(record.sig_name[column]) for column in signals.get("ppg", [])] or None,
-        units={sensor: str(record.units[columns[0]]) for sensor, columns in signals.items() if sensor in ("ppg", "ecg")},
+        units={sensor: str(record.units[columns[0]]) for sensor, columns in signals.items()},
         start_time=UNKNOWN_START if start is None else start.isoformat() + "Z",
         participant=base.name if participant is None else participant,
         session=base.name if session is None else session,

@@ -15,7 +15,12 @@ from biosig.recordings.netcdf import read_netcdf
 from biosig.recordings.physionet import read_wfdb
 from biosig.recordings.table import read_table
 
-_READERS = {"e4": read_empatica, "wfdb": read_wfdb, "table": read_table, "netcdf": read_netcdf}
+_READERS: dict[str, Callable[..., xr.Dataset]] = {
+    "e4": read_empatica,
+    "wfdb": read_wfdb,
+    "table": read_table,
+    "netcdf": read_netcdf,
+}
 _SUFFIXES = {
     ".hea": "wfdb",
     ".dat": "wfdb",
@@ -26,8 +31,8 @@ _SUFFIXES = {
     ".nc": "netcdf",
 }
 _FORMATS = (
-    "an Empatica E4 session (zip or folder with ACC.csv or BVP.csv), a WFDB record (.hea), a table (.csv, .tsv, .parquet) "
-    "or a recording written by biosig (.nc)"
+    "an Empatica E4 session (zip or folder with ACC.csv or BVP.csv), a WFDB record (.hea), a table (.csv, .tsv, "
+    ".parquet) or a recording written by biosig (.nc)"
 )
 
 
@@ -76,9 +81,9 @@ def read_all(
 ) -> tuple[list[xr.Dataset], list[tuple[Path, str]]]:
     """Read all sessions in some folders, leaving out those that cannot be read.
 
-    Sessions are the direct children of a folder: zip files, session folders, ``.hea`` and ``.nc`` files. Only when there
-    are none are the folders below searched, so that an unpacked example beside the archives is not read twice. Tables
-    are often indices or questionnaires and count only with ``format="table"``, at any depth.
+    Sessions are the direct children of a folder: zip files, session folders, ``.hea`` and ``.nc`` files. Only when
+    there are none are the folders below searched, so that an unpacked example beside the archives is not read twice.
+    Tables are often indices or questionnaires and count only with ``format="table"``, at any depth.
 
     Parameters
     ----------
@@ -108,17 +113,18 @@ def read_all(
     ValueError
         When there is no session, or none could be read.
     """
-    folders = [Path(folders)] if isinstance(folders, str | os.PathLike) else [Path(folder) for folder in folders]
+    given = [folders] if isinstance(folders, str | os.PathLike) else folders
+    roots = [Path(folder) for folder in given]
     if format is not None and format not in _READERS:
         raise ValueError(f"format is {format!r}; expected one of {list(_READERS)}")
     sessions: dict[Path, None] = {}
-    for folder in folders:
+    for folder in roots:
         if not folder.exists():
             raise FileNotFoundError(f"{folder} does not exist; expected a folder of sessions")
         sessions.update(dict.fromkeys(_sessions(folder, format) if folder.is_dir() else [folder]))
     if not sessions:
         hint = "" if format == "table" else "; tables (.csv, .tsv, .parquet) count only with format='table'"
-        raise ValueError(f"no recordings in {', '.join(map(str, folders))}; expected {_FORMATS}{hint}")
+        raise ValueError(f"no recordings in {', '.join(map(str, roots))}; expected {_FORMATS}{hint}")
     from tqdm import tqdm
 
     recordings: list[xr.Dataset] = []

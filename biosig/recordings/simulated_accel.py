@@ -14,13 +14,19 @@ _TEMPLATE_RATE = 1000.0
 
 
 def simulate_accel(
-    rng: np.random.Generator, traits: Traits, heart: Heart, motion: Motion, t: np.ndarray, times: np.ndarray, device: Device
+    rng: np.random.Generator,
+    traits: Traits,
+    heart: Heart,
+    motion: Motion,
+    t: np.ndarray,
+    times: np.ndarray,
+    device: Device,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Acceleration at `times` as the device reports it.
 
-    The heart's part is a damped oscillation at each beat (wrist ballistocardiogram: Inan et al. 2015), in two waves with
-    their own axes. Its size varies from beat to beat, slowly, with breathing, and with each posture; it does not depend
-    on the rate.
+    The heart's part is a damped oscillation at each beat (wrist ballistocardiogram: Inan et al. 2015), in two waves
+    with their own axes. Its size varies from beat to beat, slowly, with breathing, and with each posture; it does not
+    depend on the rate.
 
     Parameters
     ----------
@@ -87,7 +93,7 @@ def _recoil(
         mix = axis + 0.35 * unit_vectors(rng, n_postures)
         mix /= np.linalg.norm(mix, axis=1, keepdims=True)
         template = np.tile(_oscillation(traits.cardiac_frequency * pitch, traits.cardiac_damping), (3, 1))
-        amplitudes = np.ascontiguousarray((share * size * mix[posture].T))
+        amplitudes = np.ascontiguousarray(share * size * mix[posture].T)
         add_templates(
             beats + delay, amplitudes, stretch, template, 0.0, _TEMPLATE_RATE, float(times[0]), rate, out, 0, 3
         )

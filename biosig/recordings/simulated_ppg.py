@@ -64,8 +64,10 @@ def simulate_ppg(
         out[k] += _PULSE[k] * (shared + private)
         own = push if k == 0 else 0.75 * push + 0.4 * _movement(rng, arm, motion, t, times_accel, times)
         out[k] += _PULSE[k] * _ARTEFACT[k] * own
-    scale = device.ppg_level * traits.perfusion_index if device.ppg_level > 0 else (
-        _UNLEVELLED_SCALE * traits.perfusion_index / _MEDIAN_PERFUSION
+    scale = (
+        device.ppg_level * traits.perfusion_index
+        if device.ppg_level > 0
+        else (_UNLEVELLED_SCALE * traits.perfusion_index / _MEDIAN_PERFUSION)
     )
     unit = scale / traits.perfusion_index * _MEDIAN_PERFUSION
     noise = device.ppg_noise * traits.noise_factor * unit * rng.standard_normal((n_wavelengths, n), dtype=np.float32)
@@ -84,7 +86,7 @@ def _pulses(rng, traits, heart, motion, t, times, rate, n_wavelengths) -> np.nda
     filling = np.clip(interval / local, 0.4, 1.4)
     size = flow * (1.0 + rng.uniform(0.03, 0.12) * breath) * filling * np.exp(rng.normal(0.0, 0.03, len(beats)))
     stretch = np.sqrt(np.clip(interval, 0.4, 1.5) / 0.85)
-    reflected_after = 0.62 / traits.pulse_wave_velocity ** 0.62 + rng.normal(0.0, 0.01)
+    reflected_after = 0.62 / traits.pulse_wave_velocity**0.62 + rng.normal(0.0, 0.01)
     reflected = float(np.clip(0.25 + 0.006 * (traits.age - 20.0) + rng.normal(0.0, 0.08), 0.15, 0.8))
     diastolic = float(np.clip(0.35 - 0.003 * (traits.age - 20.0) + rng.normal(0.0, 0.06), 0.05, 0.5))
     template = np.empty((n_wavelengths, int(_LENGTH * _TEMPLATE_RATE)))

@@ -93,9 +93,13 @@ def read_table(
             values, times = values[keep], times[keep]
         timing = {"time": times}
     elif sampling_rate is None:
-        raise ValueError(f"{path} has no time column among {header}; state sampling_rate=... (Hz) or columns={{'time': ...}}")
+        raise ValueError(
+            f"{path} has no time column among {header}; state sampling_rate=... (Hz) or columns={{'time': ...}}"
+        )
     taken = sorted({position for positions in layout.sensors.values() for position in positions})
-    arrays = {sensor: values[:, [taken.index(p) for p in places]] for sensor, places in layout.sensors.items()}
+    arrays: dict[str, Any] = {
+        sensor: values[:, [taken.index(place) for place in places]] for sensor, places in layout.sensors.items()
+    }
     if "accel" in arrays:
         arrays["accel"], noted = to_g(arrays["accel"], units or layout.accel_unit, str(path))
         attrs |= noted
@@ -161,12 +165,16 @@ def _from_parquet(path: Path, columns, *, use_time: bool) -> tuple[Layout, list[
             layout = recognise(header, columns, str(path))
             taken = sorted({position for positions in layout.sensors.values() for position in positions})
             if file.metadata.num_rows * (len(taken) + 1) > MAX_CELLS:
-                raise ValueError(f"{path} promises {file.metadata.num_rows} rows; expected fewer than {MAX_CELLS} cells")
+                raise ValueError(f"{path} promises {file.metadata.num_rows} rows; expected {MAX_CELLS} cells at most")
             wanted = taken + ([layout.time] if use_time and layout.time is not None else [])
             table = file.read(columns=[header[position] for position in wanted]).to_pandas()
-        values = np.stack([table[header[position]].to_numpy(np.float64, na_value=np.nan) for position in taken], axis=1)
-    except (pa.ArrowException, OSError, TypeError) as error:
-        raise ValueError(f"{path} cannot be read as a Parquet table of numbers: {error}") from None
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path} cannot be read as a Parquet table: {error}") from None
+    try:
+        columns_taken = [table[header[position]].to_numpy(np.float64, na_value=np.nan) for position in taken]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} holds something else than numbers: {error}") from None
+    values = np.stack(columns_taken, axis=1)
     if not use_time or layout.time is None:
         return layout, header, values, None
     clock = table[header[layout.time]]
@@ -188,14 +196,14 @@ def _times(clock: np.ndarray, unit: str | None, name: str, column: str) -> tuple
     back = np.flatnonzero(steps < 0)
     if len(back):
         raise ValueError(
-            f"{name}: time runs backwards at row {back[0] + 2} ({len(back)} such rows); expected sorted times: sort the "
-            "table, or split it where recordings were joined"
+            f"{name}: time runs backwards at row {back[0] + 2} ({len(back)} such rows); expected sorted times: sort "
+            "the table, or split it where recordings were joined"
         )
     keep = np.concatenate([[True], steps > 0])
     if (~keep).sum() > max(1, _MAX_REPEATED * len(keep)):
         raise ValueError(
-            f"{name}: {int((~keep).sum())} of {len(keep)} rows repeat the time of the row before, so column {column!r} is "
-            "too coarse to be a clock; state sampling_rate=... (Hz) instead"
+            f"{name}: {int((~keep).sum())} of {len(keep)} rows repeat the time of the row before, so column {column!r} "
+            "is too coarse to be a clock; state sampling_rate=... (Hz) instead"
         )
     return keep, times, epoch
 

@@ -13,7 +13,12 @@ from biosig.recordings.units import acceleration_unit
 _PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _TIME_UNITS = {"s": "s", "sec": "s", "seconds": "s", "ms": "ms", "millis": "ms", "us": "us", "µs": "us", "ns": "ns"}
 _EPOCH_S = (1e9, 4.2e9)  # 2001 to 2103 in Unix seconds
-_TIME_NAMES = {"time", "times", "t", "timestamp", "timestamps", "sensortimestamp", "unixtime", "unixtimestamp", "epoch", "datetime"}
+_TIME_NAMES = {"time", "times", "t", "timestamp", "timestamps", "sensortimestamp"} | {
+    "unixtime",
+    "unixtimestamp",
+    "epoch",
+    "datetime",
+}
 _PPG_NAMES = {"ppg", "bvp", "pleth", "green", "red", "infrared", "ir", "ppggreen", "ppgred", "ppginfrared", "ppgir"}
 _ECG_NAMES = {"ecg", "ekg", "ii", "ecgii"}
 _ACCEL_STEMS = ("acc", "accel", "accelerometer", "acceleration", "a", "")
@@ -47,7 +52,7 @@ def recognise(header: Sequence[str], columns: Mapping[str, Any] | None, name: st
         For names that the table does not have, and when nothing is found.
     """
     plain = [_split(field) for field in header]
-    place = {}
+    place: dict[str, int] = {}
     for position, (word, _) in enumerate(plain):
         place.setdefault(word, position)
     wanted = dict(columns or {})
@@ -103,8 +108,8 @@ def to_seconds(values: np.ndarray, unit: str | None, name: str, column: str) -> 
         fits = [u for u, per in _PER_SECOND.items() if _EPOCH_S[0] <= first / per and last / per <= _EPOCH_S[1]]
         if not fits:
             raise ValueError(
-                f"{name}: column {column!r} runs from {first:g} to {last:g}, and neither its name nor its size tells the "
-                "unit; state time_unit='s', 'ms', 'us' or 'ns'"
+                f"{name}: column {column!r} runs from {first:g} to {last:g}, and neither its name nor its size tells "
+                "the unit; state time_unit='s', 'ms', 'us' or 'ns'"
             )
         unit = fits[0]
     start = first / _PER_SECOND[unit]

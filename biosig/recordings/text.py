@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,9 @@ def read_numbers(
     """
     content = content.rstrip(b"\r\n \t") if separator != "\t" else content.rstrip(b"\r\n ")
     # With names pandas drops surplus fields without a word; where their number is fixed, it must count them itself.
-    shape = {} if n_fields is None else {"names": list(range(n_fields)), "usecols": list(columns), "index_col": False}
+    shape: dict[str, Any] = (
+        {} if n_fields is None else {"names": list(range(n_fields)), "usecols": list(columns), "index_col": False}
+    )
     if not content or content.count(b"\n") < skip:
         return np.empty((0, len(columns)))
     try:
@@ -69,11 +72,13 @@ def read_numbers(
 
 
 def lines_of(content: bytes, n: int) -> list[str]:
-    """First `n` lines of a text file, or fewer when it ends, without byte-order mark; what is not UTF-8 becomes U+FFFD."""
+    """First `n` lines of a text file (fewer when it ends) without byte-order mark; what is not UTF-8 becomes U+FFFD."""
     return content[: 1 << 16].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").splitlines()[:n]
 
 
-def _bad_line(content: bytes, name: str, skip: int, columns: Sequence[int], separator: str, *, fixed: bool) -> str | None:
+def _bad_line(
+    content: bytes, name: str, skip: int, columns: Sequence[int], separator: str, *, fixed: bool
+) -> str | None:
     """Message about the first line that is not numbers; the slow way, taken only once the fast one has failed."""
     for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), start=1):
         if number <= skip:

@@ -8,7 +8,7 @@ import numpy as np
 
 # Standard gravity (CGPM 1901) is 9.80665 m/s2.
 _PER_G = {"g": 1.0, "mg": 1000.0, "m/s2": 9.80665}
-_SPELLINGS = {"ms2": "m/s2", "mss": "m/s2", "ms-2": "m/s2", "m/s2": "m/s2", "m/s/s": "m/s2", "g": "g", "mg": "mg", "milli-g": "mg"}
+_SPELLINGS = {"m/s2": "m/s2", "m/s/s": "m/s2", "ms-2": "m/s2", "g": "g", "mg": "mg"}
 _TOLERANCE = 0.25
 
 

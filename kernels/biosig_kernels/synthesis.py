@@ -8,7 +8,9 @@ from biosig_kernels.jit import kernel
 
 
 @kernel
-def add_templates(times, amplitudes, stretches, template, origin, template_rate, first, sampling_rate, out, start, stop):
+def add_templates(
+    times, amplitudes, stretches, template, origin, template_rate, first, sampling_rate, out, start, stop
+):
     """Add a stretched copy of ``template[row]`` at each event to ``out[row]``, for rows `start` to `stop`.
 
     The copy of event ``b`` is ``amplitudes[row, b] * template[row]((t - times[b]) / stretches[b] + origin)``, linear

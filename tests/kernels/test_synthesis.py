@@ -20,9 +20,7 @@ def smooth_template(rng, n_rows, n_points):
 
 def run(times, amplitudes, stretches, template, origin, template_rate, first, rate, n_samples):
     out = np.zeros((len(template), n_samples))
-    add_templates(
-        times, amplitudes, stretches, template, origin, template_rate, first, rate, out, 0, len(template)
-    )
+    add_templates(times, amplitudes, stretches, template, origin, template_rate, first, rate, out, 0, len(template))
     return out
 
 

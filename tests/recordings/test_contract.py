@@ -148,7 +148,8 @@ def test_failed_write_leaves_the_old_file(tmp_path):
 def test_damaged_netcdf(tmp_path):
     path = write(example(), tmp_path / "a.nc")
     content = path.read_bytes()
-    for damaged in (content[: len(content) // 2], content[:40], b"", b"\x89HDF\r\n" + content, content[:8] + b"\xff" * 60):
+    half = content[: len(content) // 2]
+    for damaged in (half, content[:40], b"", b"\x89HDF\r\n" + content, content[:8] + b"\xff" * 60):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match="netCDF"):
             read(path)

@@ -163,7 +163,7 @@ def test_a_stream_longer_than_declared_is_refused(tmp_path):
         place = content.index(signature) + at
         content[place : place + 4] = (40).to_bytes(4, "little")
     (tmp_path / "a.zip").write_bytes(content)
-    with pytest.raises(ValueError, match=r"cannot be unpacked|declares 40"):
+    with pytest.raises(ValueError, match=r"cannot be unpacked|declares; refused"):
         read(tmp_path / "a.zip")
 
 
