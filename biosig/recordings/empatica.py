@@ -3,10 +3,10 @@
 Each sensor file begins with its start (Unix time, s) and its sampling rate (Hz), one value per column; samples follow.
 A session may lack any file but must have ACC.csv or BVP.csv.
 
-Polarity: the exported BVP rises with blood volume. In 30-s windows with clear pulses of 34 E4 sessions of two public
-data sets, the rise was steeper than the fall (positive skewness of the first difference) in 29 sessions, and in all
-whose pulse was clear; averaged pulses rise in about 0.25 s and fall in about 0.5 s. So nothing is inverted here. The
-successor, the EmbracePlus, exports the opposite sign.
+Polarity: the exported BVP rises with blood volume. In the clearest 30-s windows of 34 sessions of two public data sets
+the rise was steeper than the fall (positive skewness of the first difference) in 29 sessions, among them all whose
+pulse is clean for more than 30 % of the time; averaged pulses rise in about 0.25 s and fall in about 0.5 s. So nothing
+is inverted here. The one EmbracePlus file looked at, of the successor, has the opposite sign.
 """
 
 from __future__ import annotations
