@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from biosig_kernels import nn_optimiser
 
-from ._threads import over_slices
+from biosig.nets._threads import over_slices
 
 _CHUNK = 16384  # the sums of squares are added chunk by chunk, so the number of threads does not change them
 

@@ -14,8 +14,8 @@ import numpy as np
 from biosig_kernels import nn_convolution, nn_elementwise, nn_rows
 from tinygrad import Tensor
 
-from ._threads import n_threads, over_slices
-from .backend import host_call
+from biosig.nets._threads import n_threads, over_slices
+from biosig.nets.backend import host_call
 
 _GRAIN = 64  # least number of rows worth a thread
 _BLOCK_VALUES = 65536  # float32 values of the widest array of a block: a quarter of a megabyte

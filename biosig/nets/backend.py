@@ -23,8 +23,8 @@ import llvmlite
 import llvmlite.binding
 import numpy as np
 
-from . import _compiler
-from ._threads import limit_threads, n_threads, single_threaded_blas
+from biosig.nets import _backend_compiler
+from biosig.nets._threads import limit_threads, n_threads, single_threaded_blas
 
 __all__ = [
     "describe",
@@ -39,7 +39,7 @@ __all__ = [
     "uses_host_kernels",
 ]
 
-_compiler.require_hooks()
+_backend_compiler.require_hooks()
 
 from tinygrad import Context, Device, Tensor, dtypes  # noqa: E402
 from tinygrad.engine.realize import runtime_cache  # noqa: E402
@@ -59,7 +59,7 @@ def _prepare() -> None:
     device = DEV.device or chosen_before or _HOST
     compiler = DEV.renderer
     if device == _HOST and compiler in ("", "LLVM"):
-        _compiler.install()
+        _backend_compiler.install()
         compiler = "LLVM"
         DEV.value = Target(_HOST, compiler)
     try:
@@ -68,7 +68,7 @@ def _prepare() -> None:
         raise RuntimeError(
             f"tinygrad {version('tinygrad')} cannot open device {device!r} with compiler {compiler or 'default'!r} "
             f"({type(error).__name__}: {str(error)[:200]}). Unset the environment variable DEV to use the processor "
-            f"through llvmlite {llvmlite.__version__}, before tinygrad is first imported; or {_compiler.REMEDY}"
+            f"through llvmlite {llvmlite.__version__}, before tinygrad is first imported; or {_backend_compiler.REMEDY}"
         ) from error
 
 
@@ -166,6 +166,13 @@ def _host_program(
     return _programs[key]
 
 
+def _whole_buffer(tensor: Tensor) -> UOp:
+    base = tensor.uop.base
+    if base.op is not Ops.BUFFER or math.prod(base.shape) != tensor.numel():
+        raise ValueError("only a realised tensor that owns its whole buffer can be overwritten; use from_numpy(...)")
+    return base
+
+
 def host_call(
     function: Callable[..., None],
     outputs: Sequence[tuple[int, ...]],
@@ -201,9 +208,11 @@ def host_call(
         The outputs, then the overwritten tensors in their new state; realise all of them.
     """
     results = [Tensor.empty(*shape, dtype=dtypes.float32, device=_HOST) for shape in outputs]
-    tensors = [*results, *overwrites, *inputs]
+    # The flat buffer itself: of a reshaped one the scheduler may hand over a copy, and what is written there is lost.
+    buffers = [Tensor(_whole_buffer(t)) for t in overwrites]
     n_written = len(results) + len(overwrites)
-    layouts = [(tuple(int(s) for s in t.shape), _NUMPY_TYPES[t.dtype]) for t in tensors]
+    layouts = [(tuple(int(s) for s in t.shape), _NUMPY_TYPES[t.dtype]) for t in (*results, *overwrites, *inputs)]
+    tensors = [*results, *buffers, *inputs]
     program = _host_program(function, options, layouts, len(results), n_written)
 
     def backward(upstream: UOp, call: UOp) -> tuple[UOp | None, ...]:
@@ -215,4 +224,4 @@ def host_call(
     after = tensors[0].custom_kernel(
         *tensors[1:], fxn=lambda *_: program, grad_fxn=backward if gradient is not None else None
     )
-    return after[:n_written]
+    return [t.reshape(shape) for t, (shape, _) in zip(after, layouts[:n_written], strict=False)]

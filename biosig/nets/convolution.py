@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tinygrad import Tensor
 
-from . import ops, parameters
+from biosig.nets import ops, parameters
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"widths": [32, 64, 96], "depths": [1, 2, 2], "expansion": 2, "embedding": 128},

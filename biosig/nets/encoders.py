@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from biosig._checks import check_sampling_rate
-
-from . import convolution, transformer
-from .convolution import ConvEncoder
-from .transformer import TransformerEncoder
+from biosig.nets import convolution, transformer
+from biosig.nets.convolution import ConvEncoder
+from biosig.nets.transformer import TransformerEncoder
 
 Encoder = ConvEncoder | TransformerEncoder
 _FAMILIES: dict[str, ModuleType] = {"conv": convolution, "transformer": transformer}

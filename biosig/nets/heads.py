@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from tinygrad import Tensor
 
-from . import ops, parameters
+from biosig.nets import ops, parameters
 
 
 class ProjectionHead:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from tinygrad import Tensor
 
-from . import ops, parameters
-from .backend import from_numpy
-from .encoders import build_encoder
-from .transformer import Block, TransformerEncoder, patches, sinusoids
+from biosig.nets import ops, parameters
+from biosig.nets.backend import from_numpy
+from biosig.nets.encoders import build_encoder
+from biosig.nets.transformer import Block, TransformerEncoder, patches, sinusoids
 
 
 class _TransformerDecoder:

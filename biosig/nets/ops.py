@@ -9,8 +9,8 @@ from types import ModuleType
 
 from tinygrad import Tensor
 
-from . import _host_ops, _plain_ops
-from .backend import uses_host_kernels
+from biosig.nets import _host_ops, _plain_ops
+from biosig.nets.backend import uses_host_kernels
 
 
 def _road() -> ModuleType:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from tinygrad import Tensor
 
-from ._host_adamw import adamw_step
-from .backend import from_numpy, host_call, lock, to_numpy, uses_host_kernels
+from biosig.nets._host_adamw import adamw_step
+from biosig.nets.backend import from_numpy, host_call, lock, to_numpy, uses_host_kernels
 
 
 class AdamW:

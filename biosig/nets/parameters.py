@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad import Tensor
 from tinygrad.nn.state import get_state_dict
 
-from .backend import from_numpy, lock, to_numpy
+from biosig.nets.backend import from_numpy, lock, to_numpy
 
 
 def parameter(values: np.ndarray) -> Tensor:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from tinygrad import Tensor
 
-from . import ops, parameters
-from .backend import from_numpy
+from biosig.nets import ops, parameters
+from biosig.nets.backend import from_numpy
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"width": 96, "depth": 4, "n_heads": 4},

@@ -5,7 +5,7 @@ The gradient at the input is the same convolution of the upstream gradient with 
 
 from __future__ import annotations
 
-from .jit import ELEMENTWISE, kernel
+from biosig_kernels.jit import ELEMENTWISE, kernel
 
 
 @kernel(fastmath=ELEMENTWISE)

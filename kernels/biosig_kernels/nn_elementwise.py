@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import ELEMENTWISE, kernel
+from biosig_kernels.jit import ELEMENTWISE, kernel
 
 _ROUNDER = np.float32(12582912.0)  # 1.5 * 2^23: adding and subtracting it rounds to a whole number
 _SLOPE = np.float32(1.5957691216057308)  # 2 sqrt(2 / pi): gelu(x) = x * sigmoid(_SLOPE * (x + _CUBIC x^3))

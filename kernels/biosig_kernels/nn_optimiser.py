@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import ELEMENTWISE, REDUCTION, kernel
+from biosig_kernels.jit import ELEMENTWISE, REDUCTION, kernel
 
 
 @kernel(fastmath=REDUCTION)
@@ -12,7 +12,7 @@ def sum_of_squares(x, start, stop):
     """Return the sum of squares of ``x[start:stop]`` in float64."""
     total = 0.0
     for i in range(start, stop):
-        total += float(x[i]) * float(x[i])
+        total += np.float64(x[i]) * np.float64(x[i])
     return total
 
 

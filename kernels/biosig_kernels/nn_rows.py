@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import ELEMENTWISE, REDUCTION, kernel
-from .nn_elementwise import exp32
+from biosig_kernels.jit import ELEMENTWISE, REDUCTION, kernel
+from biosig_kernels.nn_elementwise import exp32
 
 
 @kernel(fastmath=REDUCTION)

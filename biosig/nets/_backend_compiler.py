@@ -25,7 +25,7 @@ import llvmlite
 import llvmlite.binding as llvm
 import tinygrad.device
 
-from ._threads import side_by_side
+from biosig.nets._threads import side_by_side
 
 REMEDY = "install the supported version with: python -m pip install 'tinygrad>=0.14,<0.15'"
 _HOOKS = {

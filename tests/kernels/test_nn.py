@@ -1,0 +1,177 @@
+"""The kernels under the nets against their twins."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+from biosig_kernels import nn_convolution, nn_elementwise, nn_optimiser, nn_rows
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.naive import nets as naive
+
+compiled_only = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="too slow or not defined without compiling")
+
+
+def values(*shape, seed=0, scale=2.0):
+    return (scale * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
+
+
+def exp_all(x):
+    return np.array([nn_elementwise.exp32(v) for v in x], np.float32)
+
+
+def test_exponential_is_accurate_and_held():
+    x = np.concatenate([np.linspace(-86.9, 87.9, 3001), [0.0, -1e-6, 0.34657, -0.34658]]).astype(np.float32)
+    np.testing.assert_allclose(exp_all(x), np.exp(x.astype(np.float64)), rtol=3e-7)
+    extremes = exp_all(np.array([-200, -1e30, 200, 1e30], np.float32))
+    np.testing.assert_allclose(extremes, np.exp(np.array([-87.0, -87, 88, 88])), rtol=3e-7)
+
+
+@compiled_only
+def test_exponential_keeps_nan():
+    out = np.zeros(3, np.float32)
+    nn_elementwise.gelu(np.array([np.nan, 1, np.nan], np.float32), out, 0, 3)
+    assert np.isnan(out[[0, 2]]).all() and np.isfinite(out[1])
+
+
+@given(st.integers(0, 70), st.integers(0, 2**20))
+def test_gelu_and_its_gradient(n, seed):
+    x, g = values(n, seed=seed, scale=3), values(n, seed=seed + 1)
+    out, dx = np.empty_like(x), np.empty_like(x)
+    nn_elementwise.gelu(x, out, 0, n)
+    nn_elementwise.gelu_backward(x, g, dx, 0, n)
+    np.testing.assert_allclose(out, naive.gelu(x), atol=3e-6, rtol=1e-5)
+    np.testing.assert_allclose(dx, g * naive.slope(naive.gelu, x), atol=1e-5, rtol=1e-4)
+
+
+@given(st.integers(1, 13), st.integers(1, 20), st.data())
+def test_bias_kernels_touch_only_their_rows(n_rows, n, data):
+    start = data.draw(st.integers(0, n_rows))
+    stop = data.draw(st.integers(start, n_rows))
+    x, bias, g = values(n_rows, n), values(n, seed=1), values(n_rows, n, seed=2)
+    mine = slice(start, stop)
+
+    added = x.copy()
+    nn_elementwise.add_bias(added, bias, start, stop)
+    expected = x.copy()
+    expected[mine] += bias
+    np.testing.assert_allclose(added, expected, rtol=1e-6)
+
+    active = x.copy()
+    nn_elementwise.bias_gelu(active, bias, start, stop)
+    expected = x.astype(np.float64)
+    expected[mine] = naive.gelu(expected[mine] + bias)
+    np.testing.assert_allclose(active, expected, atol=3e-6, rtol=1e-5)
+
+    again, dx = x.copy(), g.copy()
+    nn_elementwise.bias_gelu_backward(again, bias, dx, start, stop)
+    np.testing.assert_allclose(again, expected, atol=3e-6, rtol=1e-5)
+    expected = g.astype(np.float64)
+    expected[mine] *= naive.slope(naive.gelu, x[mine].astype(np.float64) + bias)
+    np.testing.assert_allclose(dx, expected, atol=1e-5, rtol=1e-4)
+
+    sums = np.ones(n, np.float32)
+    nn_elementwise.add_column_sums(x, sums, start, stop)
+    np.testing.assert_allclose(sums, 1 + x[mine].astype(np.float64).sum(0), atol=1e-5)
+
+
+@pytest.mark.parametrize(("n_rows", "n"), [(1, 1), (3, 7), (5, 32), (2, 97)])
+def test_layer_norm_and_its_gradients(n_rows, n):
+    x, g = values(n_rows, n), values(n_rows, n, seed=1)
+    weight, bias = 1 + 0.1 * values(n, seed=2), values(n, seed=3)
+    eps = np.float32(1e-5)
+    out, dx = np.empty_like(x), np.empty_like(x)
+    dweight, dbias = np.zeros(n, np.float32), np.zeros(n, np.float32)
+    nn_rows.layer_norm(x, weight, bias, eps, out, 0, n_rows)
+    nn_rows.layer_norm_backward(x, weight, eps, g, dx, dweight, dbias, 0, n_rows)
+    np.testing.assert_allclose(out, naive.layer_norm(x, weight, bias, 1e-5), atol=1e-5)
+    expected = naive.gradient(lambda v: naive.layer_norm(v, weight, bias, 1e-5), x, g)
+    np.testing.assert_allclose(dx, expected, atol=1e-4, rtol=1e-3)
+    np.testing.assert_allclose(
+        dweight, naive.gradient(lambda v: naive.layer_norm(x, v, bias, 1e-5), weight, g), atol=1e-4
+    )
+    np.testing.assert_allclose(dbias, g.sum(0), atol=1e-5)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_layer_norm_of_a_flat_row_is_the_bias(offset):
+    x = np.full((2, 16), offset, np.float32)
+    out, bias = np.empty_like(x), values(16)
+    nn_rows.layer_norm(x, np.ones(16, np.float32), bias, np.float32(1e-5), out, 0, 2)
+    np.testing.assert_allclose(out, np.tile(bias, (2, 1)), atol=1e-6)
+
+
+@given(st.integers(1, 6), st.integers(1, 40), st.sampled_from([0.1, 1.0, 30.0]), st.integers(0, 2**20))
+def test_softmax_and_its_gradient(n_rows, n, size, seed):
+    x, g, scale = values(n_rows, n, seed=seed, scale=size), values(n_rows, n, seed=seed + 1), np.float32(0.3)
+    p, dx = x.copy(), g.copy()
+    nn_rows.softmax(p, scale, 0, n_rows)
+    nn_rows.softmax_backward(p, scale, dx, 0, n_rows)
+    exact = naive.softmax(x, float(scale))
+    np.testing.assert_allclose(p, exact, atol=2e-6)
+    np.testing.assert_allclose(p.sum(1), 1, atol=1e-5)
+    expected = exact * (g - (exact * g).sum(1, keepdims=True)) * scale
+    np.testing.assert_allclose(dx, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("length", [1, 2, 5, 30])
+@pytest.mark.parametrize("n_taps", [1, 3, 7, 9])
+def test_depthwise_and_its_gradients(length, n_taps):
+    x, w, bias = values(3, length, 5), values(n_taps, 5, seed=1), values(5, seed=2)
+    g = values(3, length, 5, seed=3)
+    out, dx = np.full_like(x, np.nan), np.full_like(x, np.nan)
+    nn_convolution.depthwise(x, w, bias, out, 1, 3)
+    assert np.isnan(out[0]).all()
+    np.testing.assert_allclose(out[1:], naive.depthwise(x, w, bias)[1:], atol=1e-4)
+    flipped = np.ascontiguousarray(w[::-1])
+    nn_convolution.depthwise(g, flipped, np.zeros(5, np.float32), dx, 0, 3)
+    dw, db = np.zeros_like(w), np.zeros_like(bias)
+    nn_convolution.add_depthwise_gradients(x, g, dw, db, 0, 3)
+    for found, place in ((dx, 0), (dw, 1), (db, 2)):
+        inputs = [x.astype(np.float64), w.astype(np.float64), bias.astype(np.float64)]
+        nudge = np.random.default_rng(place).standard_normal(inputs[place].shape)
+        moved = list(inputs)
+        moved[place] = inputs[place] + nudge  # linear in each input, so one step of any size is exact
+        change = np.sum(g * (naive.depthwise(*moved) - naive.depthwise(*inputs)))
+        np.testing.assert_allclose(np.sum(found * nudge), change, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_gather_and_scatter(shared):
+    rng = np.random.default_rng(0)
+    x = values(1 if shared else 4, 6, 3)
+    index = np.array([rng.permutation(6)[:2] for _ in range(4)], np.int32)
+    out, g, dx = np.empty((4, 2, 3), np.float32), values(4, 2, 3, seed=1), np.zeros_like(x)
+    nn_convolution.gather(x, index, out, 0, 4)
+    nn_convolution.add_scattered(g, index, dx, 0, 4)
+    np.testing.assert_array_equal(out, naive.gather(x, index))
+    np.testing.assert_allclose(dx, naive.scatter(g, index, x.shape), rtol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [-1, 6])
+def test_gather_refuses_places_outside_the_window(wrong):
+    with pytest.raises(ValueError, match="outside the window"):
+        nn_convolution.gather(values(1, 6, 2), np.array([[wrong]], np.int32), np.empty((1, 1, 2), np.float32), 0, 1)
+
+
+def test_adamw_agrees_with_the_twin():
+    f32 = np.float32
+    weight, m, v = values(50), np.zeros(50, f32), np.zeros(50, f32)
+    gradients = [values(50, seed=s) for s in range(1, 5)]
+    expected = naive.adamw([weight[:, None]], [[g[:, None]] for g in gradients], 0.1, 0.9, 0.99, 1e-8, 0.05)[0][:, 0]
+    start = weight.copy()
+    for step, g in enumerate(gradients, start=1):
+        c1, c2 = f32(1 / (1 - 0.9**step)), f32(1 / (1 - 0.99**step))
+        args = (f32(1), f32(0.1), f32(0.9), f32(0.99), f32(1e-8), f32(0.05), c1, c2)
+        nn_optimiser.adamw(weight, g, m, v, *args, 10, 50)
+    np.testing.assert_array_equal(weight[:10], start[:10])
+    np.testing.assert_allclose(weight[10:], expected[10:], rtol=1e-4, atol=1e-6)
+
+
+def test_sum_of_squares():
+    x = values(1000, scale=1e3)
+    assert nn_optimiser.sum_of_squares(x, 3, 900) == pytest.approx(
+        float(np.sum(x[3:900].astype(np.float64) ** 2)), rel=1e-12
+    )

@@ -1,0 +1,197 @@
+"""Both families of encoder, the heads, and reading and replacing their weights."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from biosig.nets import backend, build_encoder, encoder_config, get_weights, heads, n_parameters, set_weights
+from biosig.nets.parameters import named_parameters
+
+CONV = {"widths": [8, 12], "depths": [1, 1], "embedding": 6}
+TRANSFORMER = {"width": 16, "depth": 2, "n_heads": 2}
+
+
+def config_of(architecture, **more):
+    small = CONV if architecture == "conv" else TRANSFORMER
+    return encoder_config(
+        architecture, "tiny", **{"n_channels": 2, "n_samples": 160, "sampling_rate": 16.0, **small, **more}
+    )
+
+
+def windows(n=3, n_channels=2, n_samples=160, seed=0):
+    return np.random.default_rng(seed).standard_normal((n, n_channels, n_samples)).astype(np.float32)
+
+
+def embed(encoder, x):
+    return backend.to_numpy(encoder(backend.from_numpy(x)))
+
+
+@pytest.mark.parametrize("architecture", ["conv", "transformer"])
+def test_shapes_and_attributes(architecture):
+    encoder = build_encoder(config_of(architecture), 0)
+    x = backend.from_numpy(windows())
+    assert encoder(x).shape == (3, encoder.n_features)
+    assert encoder.tokens(x).shape == (3, encoder.n_tokens, encoder.token_width)
+    assert encoder.n_tokens * encoder.stretch == 160
+    assert encoder.config == config_of(architecture)
+
+
+@pytest.mark.parametrize("architecture", ["conv", "transformer"])
+def test_config_survives_json_and_builds_the_same_net(architecture):
+    config = config_of(architecture)
+    again = json.loads(json.dumps(config))
+    assert again == config
+    x = windows()
+    np.testing.assert_array_equal(embed(build_encoder(config, 5), x), embed(build_encoder(again, 5), x))
+    assert not np.allclose(embed(build_encoder(config, 5), x), embed(build_encoder(config, 6), x))
+
+
+@pytest.mark.parametrize("architecture", ["conv", "transformer"])
+def test_the_roads_agree(architecture, monkeypatch):
+    x = windows()
+    monkeypatch.setenv("BIOSIG_HOST_KERNELS", "1")
+    host = embed(build_encoder(config_of(architecture), 0), x)
+    monkeypatch.setenv("BIOSIG_HOST_KERNELS", "0")
+    plain = embed(build_encoder(config_of(architecture), 0), x)
+    np.testing.assert_allclose(host, plain, atol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["conv", "transformer"])
+def test_an_embedding_does_not_depend_on_its_batch(architecture):
+    encoder, x = build_encoder(config_of(architecture), 0), windows(5)
+    np.testing.assert_allclose(embed(encoder, x)[3:4], embed(encoder, x[3:4]), atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["conv", "transformer"])
+def test_flat_and_huge_windows_give_finite_embeddings(architecture):
+    encoder = build_encoder(config_of(architecture), 0)
+    x = windows(4)
+    x[0], x[1], x[2] = 0, 1e4 * x[1], 1e-12 * x[2]
+    assert np.isfinite(embed(encoder, x)).all()
+
+
+def test_transformer_sees_only_the_visible_patches():
+    encoder = build_encoder(config_of("transformer", n_samples=80), 0)
+    x = windows(1, n_samples=80)
+    visible = backend.from_numpy(np.array([[2, 0]], np.int32))
+    before = backend.to_numpy(encoder.tokens(backend.from_numpy(x), visible))
+    x[:, :, 20:40] += 7  # patch 1
+    x[:, :, 60:] -= 7  # patch 3
+    np.testing.assert_array_equal(backend.to_numpy(encoder.tokens(backend.from_numpy(x), visible)), before)
+    x[:, :, :20] += 1
+    assert not np.allclose(backend.to_numpy(encoder.tokens(backend.from_numpy(x), visible)), before)
+
+
+def test_positions_matter_to_the_transformer_and_may_be_learned():
+    x = windows(1)
+    swapped = np.roll(x, 20, axis=2)
+    for positions in ("sinusoidal", "learned"):
+        encoder = build_encoder(config_of("transformer", positions=positions), 0)
+        assert not np.allclose(embed(encoder, x), embed(encoder, swapped), atol=1e-5)
+        assert ("positions" in get_weights(encoder)) == (positions == "learned")
+
+
+def test_conv_embedding_carries_variability():
+    encoder = build_encoder(config_of("conv"), 0)
+    tokens = backend.to_numpy(encoder.tokens(backend.from_numpy(windows())))
+    weights = get_weights(encoder)
+    pooled = np.concatenate([tokens.mean(1), np.sqrt(tokens.var(1) + 1e-5)], axis=1)
+    np.testing.assert_allclose(
+        embed(encoder, windows()), pooled @ weights["out_weight"] + weights["out_bias"], atol=1e-5
+    )
+
+
+def test_conv_frames_overlap_by_half():
+    encoder = build_encoder(config_of("conv", n_channels=1, n_samples=16), 0)
+    stride = encoder.config["stride"]
+    x = np.arange(1, 17, dtype=np.float32)[None, None]
+    frames = backend.to_numpy(encoder._frames(backend.from_numpy(x)))
+    padded = np.concatenate([np.zeros(stride // 2), x[0, 0], np.zeros(stride - stride // 2)])
+    expected = [padded[i * stride : i * stride + 2 * stride] for i in range(16 // stride)]
+    np.testing.assert_array_equal(frames[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "n_samples", "lengths"),
+    [("transformer", 3841, ("3840", "3860")), ("transformer", 7, ("20", "40")), ("conv", 965, ("960", "976"))],
+)
+def test_unsuitable_lengths_are_refused_with_suitable_ones(architecture, n_samples, lengths):
+    with pytest.raises(ValueError, match="n_samples is") as caught:
+        encoder_config(architecture, n_channels=1, n_samples=n_samples, sampling_rate=16)
+    for length in lengths:
+        assert length in str(caught.value)
+        encoder_config(architecture, n_channels=1, n_samples=int(length), sampling_rate=16)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"architecture": "rnn"}, "architecture is 'rnn'"),
+        ({"size": "giant"}, "size is 'giant'"),
+        ({"n_channels": 0}, "n_channels is 0"),
+        ({"n_samples": 1.5}, "n_samples is 1.5"),
+        ({"sampling_rate": -1}, "sampling_rate is -1"),
+        ({"banana": 1}, "unknown settings"),
+        ({"taps": 4}, "taps is 4"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"depths": [1]}, "widths"),
+        ({"architecture": "transformer", "width": 10}, "width is 10"),
+        ({"architecture": "transformer", "positions": "none"}, "positions is 'none'"),
+    ],
+)
+def test_wrong_settings_are_refused(change, message):
+    arguments = {"architecture": "conv", "n_channels": 1, "n_samples": 960, "sampling_rate": 16, **change}
+    with pytest.raises(ValueError, match=message):
+        encoder_config(arguments.pop("architecture"), **arguments)
+
+
+def test_an_incomplete_config_is_refused():
+    with pytest.raises(ValueError, match="lacks"):
+        build_encoder({"architecture": "conv"}, 0)
+
+
+@pytest.mark.parametrize("rate", [1.0, 2.0, 5.0, 16.0, 25.0, 64.0, 500.0])
+def test_the_stem_leaves_frames_enough_to_see_a_heart(rate):
+    stride = encoder_config("conv", n_channels=1, n_samples=960, sampling_rate=rate)["stride"]
+    assert 1 <= stride <= 8 and (rate / stride >= 4 or stride == 1)
+
+
+def test_weights_can_be_read_and_replaced():
+    one, two = build_encoder(config_of("conv"), 1), build_encoder(config_of("conv"), 2)
+    weights = get_weights(one)
+    assert sum(w.size for w in weights.values()) == n_parameters(one)
+    assert {w.dtype for w in weights.values()} == {np.dtype(np.float32)}
+    set_weights(two, weights)
+    np.testing.assert_array_equal(embed(one, windows()), embed(two, windows()))
+    weights["out_bias"][:] = 100  # a copy: the net does not change
+    assert embed(two, windows()).max() < 50
+
+
+def test_unfitting_weights_are_refused_and_change_nothing():
+    encoder = build_encoder(config_of("conv"), 1)
+    before, weights = get_weights(encoder), get_weights(encoder)
+    weights["stem_weight"] = weights["stem_weight"] + 1
+    weights["out_bias"] = np.zeros(7, np.float32)
+    with pytest.raises(ValueError, match=r"'out_bias' has shape \(7,\).*expects \(6,\)"):
+        set_weights(encoder, weights)
+    del weights["out_bias"]
+    weights["extra"] = np.zeros(1, np.float32)
+    with pytest.raises(ValueError, match=r"missing \['out_bias'\].*unknown \['extra'\]"):
+        set_weights(encoder, weights)
+    for name, values in get_weights(encoder).items():
+        np.testing.assert_array_equal(values, before[name])
+
+
+def test_heads():
+    x = backend.from_numpy(windows(4)[:, 0, :10])
+    assert heads.ProjectionHead(10, 32, 5, 0)(x).shape == (4, 5)
+    head = heads.RegressionHead(10, 2, 0)
+    weights = get_weights(head)
+    np.testing.assert_allclose(
+        backend.to_numpy(head(x)), backend.to_numpy(x) @ weights["weight"] + weights["bias"], atol=1e-5
+    )
+    assert n_parameters(heads.ProjectionHead(10, 32, 5, 0)) == 10 * 32 + 32 + 32 * 5 + 5
+    assert all(t.is_param for t in named_parameters(head).values())

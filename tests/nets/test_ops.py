@@ -1,0 +1,141 @@
+"""Host kernels against plain tinygrad operations, NumPy twins and torch: values and gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tinygrad import Tensor, TinyJit
+
+from biosig.nets import backend, ops
+from tests.naive import nets as naive
+
+
+def values(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+INDEX = np.array([[3, 0, 5], [1, 2, 4], [5, 4, 0]], np.int32)
+LAYERS = {
+    "linear": (ops.linear, [values(3, 5, 7), values(7, 4), values(4)]),
+    "linear without bias": (ops.linear, [values(130, 7), values(7, 4)]),
+    "gelu": (ops.gelu, [values(3, 5, 7)]),
+    "layer_norm": (ops.layer_norm, [values(3, 5, 7), values(7), values(7)]),
+    "mlp": (ops.mlp, [values(2, 70, 4), values(4, 9), values(9), values(9, 5), values(5)]),
+    "attention": (lambda x: ops.attention(x, 2), [values(3, 6, 24)]),
+    "depthwise_conv": (ops.depthwise_conv, [values(3, 8, 4), values(5, 4), values(4)]),
+    "gather_tokens": (lambda x: ops.gather_tokens(x, backend.from_numpy(INDEX)), [values(3, 6, 4)]),
+    "gather_tokens of one table": (lambda x: ops.gather_tokens(x, backend.from_numpy(INDEX)), [values(1, 6, 4)]),
+}
+
+
+def run(function, arrays, upstream=None):
+    """Value of a layer and the gradients of ``sum(upstream * value)`` at all inputs."""
+    inputs = [backend.from_numpy(a).is_param_(True) for a in arrays]
+    out = function(*inputs)
+    if upstream is None:
+        upstream = values(*out.shape, seed=99)
+    (out * backend.from_numpy(upstream)).sum().backward()
+    return backend.to_numpy(out), [backend.to_numpy(t.grad) for t in inputs], upstream
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_two_roads_agree(name, monkeypatch):
+    function, arrays = LAYERS[name]
+    monkeypatch.setenv("BIOSIG_HOST_KERNELS", "1")
+    assert backend.uses_host_kernels()
+    host, host_grads, upstream = run(function, arrays)
+    monkeypatch.setenv("BIOSIG_HOST_KERNELS", "0")
+    assert not backend.uses_host_kernels()
+    plain, plain_grads, _ = run(function, arrays, upstream)
+    np.testing.assert_allclose(host, plain, atol=1e-4)
+    for a, b, x in zip(host_grads, plain_grads, arrays, strict=True):
+        assert a.shape == x.shape
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_values_agree_with_the_twins(road):
+    x, w, b = values(4, 7), values(7), values(7, seed=1)
+    out = backend.to_numpy(ops.layer_norm(*map(backend.from_numpy, (x, w, b))))
+    np.testing.assert_allclose(out, naive.layer_norm(x, w, b, 1e-5), atol=1e-5)
+    qkv = values(2, 5, 12)
+    out = backend.to_numpy(ops.attention(backend.from_numpy(qkv), 2))
+    np.testing.assert_allclose(out, naive.attention(qkv, 2), atol=1e-5)
+    x, w, b = values(2, 9, 3), values(5, 3), values(3)
+    out = backend.to_numpy(ops.depthwise_conv(*map(backend.from_numpy, (x, w, b))))
+    np.testing.assert_allclose(out, naive.depthwise(x, w, b), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["linear", "gelu", "layer_norm", "mlp", "attention", "depthwise_conv"])
+def test_torch_agrees(name):
+    torch = pytest.importorskip("torch", reason="torch comes with the extra 'bench'")
+    functional = torch.nn.functional
+
+    def attention(qkv):
+        q, k, v = qkv.reshape(3, 6, 3, 2, 4).permute(2, 0, 3, 1, 4)
+        return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(3, 6, 8)
+
+    def depthwise(x, w, b):
+        return functional.conv1d(x.transpose(1, 2), w.t()[:, None], b, padding=2, groups=4).transpose(1, 2)
+
+    def gelu(x):
+        return functional.gelu(x, approximate="tanh")
+
+    theirs = {
+        "linear": lambda x, w, b: x @ w + b,
+        "gelu": gelu,
+        "layer_norm": lambda x, w, b: functional.layer_norm(x, (7,), w, b, 1e-5),
+        "mlp": lambda x, w1, b1, w2, b2: gelu(x @ w1 + b1) @ w2 + b2,
+        "attention": attention,
+        "depthwise_conv": depthwise,
+    }[name]
+    function, arrays = LAYERS[name]
+    out, grads, upstream = run(function, arrays)
+    inputs = [torch.tensor(a, requires_grad=True) for a in arrays]
+    expected = theirs(*inputs)
+    (expected * torch.tensor(upstream)).sum().backward()
+    np.testing.assert_allclose(out, expected.detach().numpy(), atol=1e-4)
+    for ours, t in zip(grads, inputs, strict=True):
+        np.testing.assert_allclose(ours, t.grad.numpy(), atol=1e-4)
+
+
+def test_jitted_layers_see_new_inputs_and_are_bitwise_repeatable():
+    w, b = backend.from_numpy(values(7, 4)), backend.from_numpy(values(4))
+    step = TinyJit(lambda x: ops.gelu(ops.linear(x, w, b)).realize())
+    xs = [values(300, 7, seed=s) for s in range(5)]
+    first = [backend.to_numpy(step(backend.from_numpy(x))) for x in xs]
+    again = [backend.to_numpy(step(backend.from_numpy(x))) for x in xs]
+    for x, one, two in zip(xs, first, again, strict=True):
+        np.testing.assert_array_equal(one, two)
+        np.testing.assert_allclose(one, naive.gelu(x @ w.numpy() + b.numpy()), atol=1e-5)
+
+
+def test_number_of_threads_changes_rounding_only():
+    function, arrays = LAYERS["mlp"]
+    with backend.limit_threads(1):
+        one = run(function, arrays)
+        assert backend.n_threads() == 1
+    with backend.limit_threads(3):
+        three = run(function, arrays)
+        repeated = run(function, arrays)
+    for a, b, c in zip([one[0], *one[1]], [three[0], *three[1]], [repeated[0], *repeated[1]], strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+        np.testing.assert_array_equal(b, c)
+
+
+def test_gather_refuses_places_outside_the_window():
+    x, index = backend.from_numpy(values(1, 6, 4)), backend.from_numpy(np.array([[6]], np.int32))
+    with pytest.raises(ValueError, match="outside the window"):
+        ops.gather_tokens(x, index).realize()
+
+
+def test_dropout_only_in_training_mode():
+    x = backend.from_numpy(np.ones((64, 64), np.float32))
+    np.testing.assert_array_equal(backend.to_numpy(ops.dropout(x, 0.2)), 1)
+    with backend.training_mode():
+        Tensor.manual_seed(3)
+        one = backend.to_numpy(ops.dropout(x, 0.2))
+        Tensor.manual_seed(3)
+        two = backend.to_numpy(ops.dropout(x, 0.2))
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_allclose(np.unique(one), [0, 1.25])
+    assert 0.15 < (one == 0).mean() < 0.25
