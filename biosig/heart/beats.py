@@ -18,7 +18,7 @@ PULSE_BAND = (0.5, 8.0)  # Hz
 PULSE_ORDER = 3
 LOWEST_RATE = 10.0  # Hz
 LEAST_SECONDS = 3.0  # shorter windows hold no interval to judge a beat by
-FASTEST = 4.0  # beats per second that there is room for
+FASTEST = 8.0  # peaks per second that the pulse band can hold
 _FIDUCIALS = {"peak": PEAK, "onset": ONSET, "upslope": UPSLOPE, "mid_amplitude": MIDDLE}
 
 

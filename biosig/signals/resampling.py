@@ -16,6 +16,8 @@ from biosig.signals._layout import as_rows
 
 ATTENUATION = 110.0  # dB, of everything that would be an alias
 PASS_EDGE = 0.9  # of the lower Nyquist rate; from there the response falls to ATTENUATION at the Nyquist rate itself
+CLOCK_JITTER = 0.5  # samples; devices sample evenly, and time stamps that differ by less tell of their transport
+STAMP_JITTER = 0.02  # samples; where the caller says that the time stamps are uneven, they are believed
 FINE_PHASES = 1024  # per sample; straight lines between so many phases err by about -118 dB
 
 
@@ -166,18 +168,19 @@ def resample_irregular(timestamps, values, target_rate, *, start=None, n_samples
     start = float(times.min()) if start is None else float(start)
     if n_samples is None:
         n_samples = max(0, math.floor((times.max() - start) * target_rate + 1e-6) + 1)
-    return rows.restore(read_times(times, rows.values, target_rate, start, int(n_samples), max_gap))
+    out = read_times(times, rows.values, target_rate, start, int(n_samples), max_gap, jitter=STAMP_JITTER)
+    return rows.restore(out)
 
 
-def read_times(times, values, target_rate, start, n_samples, max_gap, n_jobs=None):
+def read_times(times, values, target_rate, start, n_samples, max_gap, n_jobs=None, jitter=CLOCK_JITTER):
     """Rows (n_rows, n_in) with the given time stamps on the grid ``start + j / target_rate``, j < n_samples.
 
-    Even time stamps are taken as they are; uneven ones go through `_even_out` first.
+    Time stamps within `jitter` samples of an even clock are replaced by that clock; others go through `_even_out`.
     """
     if n_samples <= 0:
         return np.empty((len(values), 0), values.dtype)
     rate = measured_rate(times)
-    if _is_even(times, rate):
+    if _is_even(times, rate, jitter):
         first_time = float(times[0])
     else:
         values, first_time, rate = _even_out(times, values, target_rate, start, n_samples, max_gap, n_jobs)
@@ -209,9 +212,9 @@ def measured_rate(times) -> float:
     return float(1 / regular.mean()) if regular.size else float(1 / middle)
 
 
-def _is_even(times, rate) -> bool:
-    """Whether samples counted from the first one stay within half a sample of their time stamps."""
-    return bool(np.all(np.abs((times - times[0]) * rate - np.arange(times.size)) < 0.5))
+def _is_even(times, rate, jitter=CLOCK_JITTER) -> bool:
+    """Whether samples counted from the first one stay within `jitter` samples of their time stamps."""
+    return bool(np.all(np.abs((times - times[0]) * rate - np.arange(times.size)) < jitter))
 
 
 def _even_out(times, values, target_rate, start, n_samples, max_gap, n_jobs):

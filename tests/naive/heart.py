@@ -1,0 +1,106 @@
+"""Slow, obvious twins of the kernels for beats and intervals."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def is_top(z, i, k):
+    """Whether sample i tops both samples k away; samples outside of the signal do not count."""
+    neighbours = [z[j] for j in (i - k, i + k) if 0 <= j < len(z)]
+    return 0 < i < len(z) - 1 and all(z[i] > v for v in neighbours)
+
+
+def coarse_peaks(z, rate, span_seconds, overlap, slowest):
+    """Peaks on all scales up to the best one, window by window."""
+    n = len(z)
+    span = min(max(round(span_seconds * rate), 3), n)
+    margin = round(0.5 * overlap * span_seconds * rate)
+    core = max(span - 2 * margin, 1)
+    largest = max(min(int(rate / (2 * slowest)), span // 2 - 1), 1)
+    peaks = []
+    for first in range(0, n, core):
+        end = min(max(first - margin, 0) + span, n)
+        begin = end - span
+        numbers = [sum(is_top(z, i, k) for i in range(begin + k, end - k)) for k in range(1, largest + 1)]
+        best = 1 + int(np.argmax(numbers))
+        peaks += [i for i in range(first, min(first + core, n)) if all(is_top(z, i, k) for k in range(1, best + 1))]
+    return peaks
+
+
+def vertex(values):
+    """Offset of the vertex of the parabola through three neighbours."""
+    a, b, _ = np.polyfit([-1, 0, 1], values, 2)
+    return 0.0 if abs(a) < 1e-12 else float(np.clip(-b / (2 * a), -0.5, 0.5))
+
+
+def fiducial(y, onset, peak, kind):
+    """Position of a fiducial point on the rise from `onset` to `peak`, or NaN."""
+    if kind == "peak":
+        return peak + vertex(y[peak - 1 : peak + 2])
+    if onset < 1:
+        return np.nan
+    if kind == "onset":
+        return onset + vertex(y[onset - 1 : onset + 2])
+    if kind == "mid_amplitude":
+        level = (y[onset] + y[peak]) / 2
+        i = max(k for k in range(onset, peak) if y[k] < level)
+        return i + (level - y[i]) / (y[i + 1] - y[i])
+    slope = np.full(len(y), -np.inf)
+    slope[1:-1] = y[2:] - y[:-2]
+    inner = np.arange(onset + 1, peak)
+    if not inner.size or slope[inner].max() <= 0:
+        return np.nan
+    i = inner[np.argmax(slope[inner])]
+    if i < 2 or i > len(y) - 3:
+        return np.nan
+    return i + vertex(slope[i - 1 : i + 2])
+
+
+def beats(y, rate, kind, span_seconds, overlap, slowest, detection_rate, longest_rise):
+    """Beat times in s of a band-passed signal without gaps."""
+    factor = max(int(rate // detection_rate), 1)
+    found, previous = [], 0
+    for near in coarse_peaks(y[::factor], rate / factor, span_seconds, overlap, slowest):
+        around = np.arange(max(near * factor - factor, 0), min(near * factor + factor + 1, len(y)))
+        peak = around[np.argmax(y[around])]
+        if peak < 1 or peak > len(y) - 2:
+            continue
+        rise = np.arange(max(previous, peak - max(round(longest_rise * rate), 2)), peak + 1)
+        onset = rise[np.flatnonzero(y[rise] == y[rise].min())[-1]]
+        previous = peak
+        at = fiducial(y, onset, peak, kind) / rate if onset < peak else np.nan
+        if np.isfinite(at) and (not found or at > found[-1]):
+            found.append(at)
+    return np.array(found)
+
+
+def good_intervals(intervals, shortest=0.3, longest=2.0):
+    """Which intervals are plausible and near the median of the eleven around them."""
+    n = len(intervals)
+    good = np.zeros(n, bool)
+    for i in range(n):
+        if not shortest <= intervals[i] <= longest:
+            continue
+        first = max(0, min(i - 5, n - 11))
+        near = np.array([v for v in intervals[first : first + 11] if shortest <= v <= longest])
+        middle = np.median(near)
+        tolerance = np.clip(5 * 1.4826 * np.median(np.abs(near - middle)), 0.12 * middle, 0.30 * middle)
+        good[i] = abs(intervals[i] - middle) <= tolerance
+    return good
+
+
+def summary(times):
+    """Mean, SDNN, RMSSD (s), number and sum of good intervals, number of all."""
+    intervals = np.diff(times)
+    good = good_intervals(intervals)
+    kept = intervals[good]
+    pairs = [intervals[i] - intervals[i - 1] for i in range(1, len(intervals)) if good[i] and good[i - 1]]
+    return (
+        kept.mean() if kept.size else np.nan,
+        kept.std(ddof=1) if kept.size > 1 else np.nan,
+        np.sqrt(np.mean(np.square(pairs))) if pairs else np.nan,
+        kept.size,
+        kept.sum(),
+        len(intervals),
+    )
