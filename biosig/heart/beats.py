@@ -92,8 +92,8 @@ def check_beat_options(sampling_rate: float, method: str = "msptdfast", fiducial
 
 
 def blocks(start: int, stop: int, n_samples: int) -> Iterator[slice]:
-    """Slices of some megabyte of samples each, so that the arrays in between stay in the processor's cache."""
-    size = LANES * max(1, (1 << 18) // (LANES * max(n_samples, 1)))
+    """Slices of a quarter megabyte of samples each, so that the arrays in between stay in the processor's cache."""
+    size = LANES * max(1, (1 << 16) // (LANES * max(n_samples, 1)))
     for begin in range(start, stop, size):
         yield slice(begin, min(begin + size, stop))
 

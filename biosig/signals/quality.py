@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from biosig_kernels.gaps import bridge_rows
 from biosig_kernels.spectra import pulse_rows, taper_rows
@@ -65,6 +67,11 @@ def bridged(values, n_jobs=None):
     return filled, missing, levels
 
 
+@lru_cache(maxsize=4)
+def _hann(n: int) -> np.ndarray:
+    return np.hanning(n).astype(np.float32)
+
+
 def pulse_spectrum(values, sampling_rate, n_jobs=None):
     """Spectral concentration (0 to 1) and pulse rate (Hz) of finite float32 rows (n_rows, n_samples).
 
@@ -83,8 +90,8 @@ def pulse_spectrum(values, sampling_rate, n_jobs=None):
     if n < SHORTEST * rate:
         return concentration, rates
     size = scipy.fft.next_fast_len(n, real=True)
-    hann = np.hanning(n).astype(np.float32)
-    block = max(1, (1 << 18) // n)  # about a megabyte, so that spectra are read while still in the cache
+    hann = _hann(n)
+    block = max(1, (1 << 15) // n)  # spectra are read while still in the cache
 
     def work(start: int, stop: int) -> None:
         tapered = np.empty((min(block, stop - start), n), np.float32)

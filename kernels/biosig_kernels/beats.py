@@ -71,7 +71,7 @@ def _coarse_peaks(z, rate, tops, peaks):
         end = min(max(from_ - margin, 0) + span, n)
         begin = end - span
         best = 1
-        most = -1
+        most = np.int32(-1)
         for k in range(1, largest + 1):
             line = tops[k - 1, begin + k : end - k]
             number = np.int32(0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from biosig_kernels.gaps import all_finite
 from biosig_kernels.jit import ELEMENTWISE, kernel
 
 LANES = 16  # rows that go through a filter side by side: one recursion alone waits for itself most of the time
@@ -104,8 +105,7 @@ def filter_rows(x, sos, states, pad, out, start, stop):
         last = min(row + block, stop)
         complete = n > pad and block > 1
         for r in range(row, last):
-            for i in range(n):
-                complete = complete and np.isfinite(x[r, i])
+            complete = complete and all_finite(x[r])
         if complete:
             for lane in range(LANES):
                 _load(x[min(row + lane, last - 1)], pad, lanes[:, lane])

@@ -9,6 +9,15 @@ from biosig_kernels.jit import REDUCTION, kernel
 FLAT = 1e-6  # some ten times the rounding of float32
 
 
+@kernel(fastmath=REDUCTION)
+def all_finite(row):
+    """Whether no sample is NaN or infinite: zero times either is NaN."""
+    total = row.dtype.type(0)
+    for i in range(row.size):
+        total += row[i] * row.dtype.type(0)
+    return total == 0
+
+
 @kernel
 def bridge_gaps(row, max_gap, filled, missing):
     """Copy a row with every gap bridged by a straight line, and mark the samples that stay missing.
@@ -32,6 +41,10 @@ def bridge_gaps(row, max_gap, filled, missing):
         Number of finite samples in `row`.
     """
     n = row.size
+    if all_finite(row):
+        filled[:] = row
+        missing[:] = False
+        return n
     n_finite = 0
     last = -1
     for i in range(n):

@@ -26,7 +26,7 @@ def test_good_windows():
         assert row.heart_rate == pytest.approx(heart_rate(beats), abs=0.5)
         assert row.sdnn == pytest.approx(true["sdnn"], rel=0.1)
         assert row.rmssd == pytest.approx(true["rmssd"], rel=0.15)  # fast pulses run into each other
-        assert abs(row.n_beats - beats.size) <= 1
+        assert abs(row.n_beats - beats.size) <= 2  # the window may cut the first and the last pulse
         assert row.quality > 0.8
 
 
