@@ -72,7 +72,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     n_rows, n_in = _rows(x.shape)
     n_out = int(weight.shape[1])
 
-    def gradient(g, _, inputs):
+    def gradient(g, inputs):
         flat, w = inputs[:2]
         (dx,) = host_call(_linear_dx, [(n_rows, n_in)], [g, w])
         sums = host_call(_linear_dw, [(n_in, n_out), *([(n_out,)] if len(inputs) == 3 else [])], [g, flat])
@@ -119,7 +119,7 @@ def mlp(x: Tensor, weight_in: Tensor, bias_in: Tensor, weight_out: Tensor, bias_
     n_rows, n_in = _rows(x.shape)
     n_hidden, n_out = (int(s) for s in weight_out.shape)
 
-    def gradient(g, _, inputs):
+    def gradient(g, inputs):
         shapes = [(n_rows, n_in), (n_in, n_hidden), (n_hidden,), (n_hidden, n_out), (n_out,)]
         return host_call(_mlp_backward, shapes, [g, *inputs[:4]])
 
@@ -141,7 +141,7 @@ def _gelu_backward(dx, g, x):
 def gelu(x: Tensor) -> Tensor:
     shape = (int(x.numel()),)
 
-    def gradient(g, _, inputs):
+    def gradient(g, inputs):
         return host_call(_gelu_backward, [shape], [g, *inputs])
 
     return host_call(_gelu, [shape], [x.reshape(shape)], gradient=gradient)[0].reshape(*x.shape)
@@ -165,7 +165,7 @@ def _layer_norm_backward(dx, dw, db, g, x, w, eps):
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     n_rows, n = _rows(x.shape)
 
-    def gradient(g, _, inputs):
+    def gradient(g, inputs):
         return host_call(_layer_norm_backward, [(n_rows, n), (n,), (n,)], [g, *inputs[:2]], options=(eps,))
 
     inputs = [x.reshape(n_rows, n), weight, bias]
@@ -223,7 +223,7 @@ def _attention_backward(dqkv, g, qkv, n_heads):
 def attention(qkv: Tensor, n_heads: int) -> Tensor:
     n_batch, n_tokens, width = (int(s) for s in qkv.shape)
 
-    def gradient(g, _, inputs):
+    def gradient(g, inputs):
         return host_call(_attention_backward, [(n_batch, n_tokens, width)], [g, *inputs], options=(n_heads,))
 
     shape = (n_batch, n_tokens, width // 3)
@@ -256,7 +256,7 @@ def _depthwise_dw(dw, db, g, x):
 def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     shape = tuple(int(s) for s in x.shape)
 
-    def gradient(g, _, inputs):
+    def gradient(g, inputs):
         flat, w, b = inputs
         (dx,) = host_call(_depthwise_dx, [shape], [g, w])
         return dx, *host_call(_depthwise_dw, [tuple(w.shape), tuple(b.shape)], [g, flat])
@@ -280,7 +280,7 @@ def gather_tokens(x: Tensor, index: Tensor) -> Tensor:
     shape = tuple(int(s) for s in x.shape)
     n_batch, n_chosen = (int(s) for s in index.shape)
 
-    def gradient(g, _, inputs):
+    def gradient(g, inputs):
         return *host_call(_gather_backward, [shape], [g, inputs[1]]), None
 
     return host_call(_gather, [(n_batch, n_chosen, shape[2])], [x, index], gradient=gradient)[0]

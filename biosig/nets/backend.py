@@ -61,7 +61,7 @@ def _prepare() -> None:
     if device == _HOST and compiler in ("", "LLVM"):
         _backend_compiler.install()
         compiler = "LLVM"
-        DEV.value = Target(_HOST, compiler)
+        DEV.value = Target(_HOST, compiler, DEV.arch)
     try:
         Device[device].renderer  # noqa: B018 - opens the device and its compiler
     except Exception as error:
@@ -179,7 +179,7 @@ def host_call(
     inputs: Sequence[Tensor],
     *,
     options: tuple = (),
-    gradient: Callable[[Tensor, list[Tensor], list[Tensor]], Sequence[Tensor | None]] | None = None,
+    gradient: Callable[[Tensor, list[Tensor]], Sequence[Tensor | None]] | None = None,
     overwrites: Sequence[Tensor] = (),
 ) -> list[Tensor]:
     """Run a Python function on the memory of tensors, lazily, under autograd and inside ``TinyJit``.
@@ -197,8 +197,7 @@ def host_call(
     options : tuple
         Hashable constants handed on to `function`.
     gradient : callable, optional
-        ``gradient(upstream, outputs, inputs)`` returns one tensor (or None) per input; `upstream` belongs to the first
-        output, the others are by-products that must not be differentiated.
+        ``gradient(upstream, inputs)`` returns one tensor (or None) per input; for calls of a single output.
     overwrites : sequence of Tensor
         Realised tensors that `function` changes in place.
 
@@ -217,8 +216,7 @@ def host_call(
 
     def backward(upstream: UOp, call: UOp) -> tuple[UOp | None, ...]:
         sources = call.src[1:]
-        done = [Tensor(s.after(call)) for s in sources[:n_written]]
-        grads = gradient(Tensor(upstream), done, [Tensor(s) for s in sources[n_written:]]) if gradient else ()
+        grads = gradient(Tensor(upstream), [Tensor(s) for s in sources[n_written:]]) if gradient else ()
         return (*([None] * n_written), *[None if g is None else g.uop for g in grads])
 
     after = tensors[0].custom_kernel(

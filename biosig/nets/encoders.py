@@ -16,6 +16,7 @@ from biosig.nets.transformer import TransformerEncoder
 Encoder = ConvEncoder | TransformerEncoder
 _FAMILIES: dict[str, ModuleType] = {"conv": convolution, "transformer": transformer}
 _SIGNAL = ("n_channels", "n_samples", "sampling_rate")
+_MOST = 65536  # of anything that is counted in a net
 
 
 def encoder_config(
@@ -60,6 +61,8 @@ def encoder_config(
     unknown = sorted(overrides.keys() - settings.keys())
     if unknown:
         raise ValueError(f"unknown settings {unknown} for {architecture!r}; expected some of {sorted(settings)}")
+    for name, value in overrides.items():
+        _check_kind(name, value, settings[name])
     config = {
         "architecture": architecture,
         "size": size,
@@ -71,6 +74,20 @@ def encoder_config(
     }
     family.check(config)
     return config
+
+
+def _check_kind(name: str, value: Any, usual: Any) -> None:
+    """Raise ValueError unless `value` is of the kind that the setting usually has; configs also come from files."""
+    if isinstance(usual, list):
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"{name} is {value!r}; expected a list such as {usual}")
+        for item in value:
+            _check_kind(name, item, usual[0])
+    elif isinstance(usual, int):
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST:
+            raise ValueError(f"{name} is {value!r}; expected a whole number from 1 to {_MOST}")
+    elif isinstance(usual, float) and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        raise ValueError(f"{name} is {value!r}; expected a number such as {usual}")
 
 
 def build_encoder(config: dict[str, Any], random_state: int | np.random.Generator | None = None) -> Encoder:

@@ -80,6 +80,23 @@ def test_respects_a_tinygrad_that_was_loaded_before(usual, tmp_path):
     assert losses == usual[0]
 
 
+def test_another_device_runs_the_plain_operations(tmp_path):
+    code = """
+import numpy as np
+from biosig.nets import backend, build_encoder, encoder_config
+config = encoder_config("conv", n_channels=1, n_samples=16, sampling_rate=16, widths=[4], depths=[1], embedding=2)
+x = np.sin(np.arange(16, dtype=np.float32)).reshape(1, 1, 16)
+out = backend.to_numpy(build_encoder(config, 0)(backend.from_numpy(x)))
+import json
+print(json.dumps([out.tolist(), backend.describe()]))
+"""
+    here, usual = losses_of(python(code, PATH="", HOME=str(tmp_path)))
+    there, described = losses_of(python(code, PATH="", HOME=str(tmp_path), DEV="PYTHON"))  # tinygrad's emulator
+    np.testing.assert_allclose(there, here, atol=1e-4)
+    assert usual["host_kernels"]
+    assert described["device"] == "PYTHON" and not described["host_kernels"]
+
+
 def test_an_unusable_device_gives_one_error_with_the_remedy(tmp_path):
     done = python("import biosig.nets.backend", PATH="", HOME=str(tmp_path), DEV="CPU:NOSUCH")
     assert done.returncode != 0
@@ -124,7 +141,7 @@ def shift(total, x, by):
 
 def test_host_call_value_gradient_and_reuse():
     def twice(x):
-        def gradient(g, outputs, inputs):
+        def gradient(g, inputs):
             return backend.host_call(double_backward, [(3,)], [g])
 
         return backend.host_call(double, [(3,)], [x], gradient=gradient)[0]
