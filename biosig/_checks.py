@@ -35,7 +35,9 @@ def check_windows(x, *, name: str = "X", n_channels: int | None = None) -> np.nd
             with np.errstate(over="ignore"):
                 array = array.astype(np.float32)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} cannot be read as numbers ({error}); expected an array of shape {shape_wanted}") from None
+        raise ValueError(
+            f"{name} cannot be read as numbers ({error}); expected an array of shape {shape_wanted}"
+        ) from None
     if array.ndim != 3:
         if array.ndim == 2 and array.shape[0] <= 4:
             fix = f"for one window write {name}[np.newaxis]; for one-channel windows write {name}[:, np.newaxis, :]"

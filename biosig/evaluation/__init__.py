@@ -3,15 +3,15 @@
 Nothing here knows how an embedding was made: arrays and data frames in, tables and a page out.
 """
 
-from .bootstrap import Difference, Interval, bootstrap_difference, bootstrap_mean
-from .breakdown import error_by_motion, error_by_participant
-from .compare import Comparison, Prediction, compare
-from .headline import headline
-from .probe import choose_alpha, participant_folds, probe, probe_folds
-from .report import page, write_report
-from .results import Results, as_json, collect_provenance, hash_arrays
-from .retrieval import control_queries, retrieval
-from .tables import comparison_markdown, results_text
+from biosig.evaluation.bootstrap import Difference, Interval, bootstrap_difference, bootstrap_mean
+from biosig.evaluation.breakdown import error_by_motion, error_by_participant
+from biosig.evaluation.compare import Comparison, Prediction, compare
+from biosig.evaluation.headline import headline
+from biosig.evaluation.probe import choose_alpha, participant_folds, probe, probe_folds
+from biosig.evaluation.report import page, write_report
+from biosig.evaluation.results import Results, as_json, collect_provenance, hash_arrays
+from biosig.evaluation.retrieval import control_queries, retrieval
+from biosig.evaluation.tables import comparison_markdown, results_text
 
 __all__ = [
     "Comparison",

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from .bootstrap import bootstrap_mean, one_seed
+from biosig.evaluation.bootstrap import bootstrap_mean, one_seed
 
 
 def error_by_motion(

@@ -15,10 +15,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from biosig._checks import check_groups
-
-from ._arrays import check_features, check_selection, check_vector
-from .bootstrap import bootstrap_difference, bootstrap_mean, one_seed
-from .probe import ALPHAS, participant_folds, probe
+from biosig.evaluation._arrays import check_features, check_selection, check_vector
+from biosig.evaluation.bootstrap import bootstrap_difference, bootstrap_mean, one_seed
+from biosig.evaluation.probe import ALPHAS, participant_folds, probe
 
 TRAINING_MEAN = "training mean"
 OWN_MEDIAN = "participant's own median (oracle)"
@@ -65,6 +64,10 @@ class Comparison:
         `encoder`, `target`, `true`, `predicted`.
     reference : str
         The encoder that the others are compared with.
+    units : dict of str to str
+        Units of the targets.
+    rivals : tuple of str
+        Encoders that the headline sets the reference against; the best one where empty.
     """
 
     table: pd.DataFrame
@@ -72,6 +75,7 @@ class Comparison:
     predictions: pd.DataFrame
     reference: str
     units: dict[str, str] = field(default_factory=dict)
+    rivals: tuple[str, ...] = ()
 
 
 def _splits(groups, n, train, test, folds) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -176,6 +180,7 @@ def compare(
     n_boot: int = 2000,
     alphas: Sequence[float] = ALPHAS,
     units: Mapping[str, str] | None = None,
+    rivals: Sequence[str] = (),
 ) -> Comparison:
     """Probe each encoder's frozen embeddings for each target on unseen participants, and compare the errors.
 
@@ -205,6 +210,8 @@ def compare(
         Ridge penalties to choose from, see `choose_alpha`.
     units : mapping of str to str, optional
         Units of targets, for the report; those of heart rate, SDNN and RMSSD are known.
+    rivals : sequence of str
+        Encoders that the headline should set the reference against; by default the best of the others.
 
     Returns
     -------
@@ -237,6 +244,8 @@ def compare(
     reference = next(iter(entries)) if reference is None else reference
     if reference not in entries:
         raise ValueError(f"reference is {reference!r}; expected one of {list(entries)}")
+    if not set(rivals) <= set(entries):
+        raise ValueError(f"rivals are {list(rivals)}; expected some of {list(entries)}")
     gate = np.ones(n, dtype=bool) if passed is None else check_selection(passed, n, "passed")
     motion = np.full(n, np.nan) if motion is None else check_vector(motion, n, "motion")
     splits = _splits(groups, n, train, test, folds)
@@ -291,4 +300,5 @@ def compare(
         predictions=pd.concat(predictions, ignore_index=True),
         reference=reference,
         units=dict(units or {}),
+        rivals=tuple(rivals),
     )

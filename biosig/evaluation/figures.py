@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .breakdown import error_by_motion
-from .compare import OWN_MEDIAN, TRAINING_MEAN, TRIVIAL, Comparison
-from .headline import quantity
+from biosig.evaluation.breakdown import error_by_motion
+from biosig.evaluation.compare import OWN_MEDIAN, TRAINING_MEAN, TRIVIAL, Comparison
+from biosig.evaluation.headline import quantity
 
 _BLUE, _GREY, _PALE, _INK = "#0b5fa5", "#6b7280", "#a8aeb8", "#1f2937"
 # Okabe and Ito's colours, told apart by nearly everybody; blue is kept for the reference.

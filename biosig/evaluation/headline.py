@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from .compare import OWN_MEDIAN, TRAINING_MEAN, TRIVIAL, Comparison
-from .results import Results
+from biosig.evaluation.compare import OWN_MEDIAN, TRAINING_MEAN, TRIVIAL, Comparison
+from biosig.evaluation.results import Results
 
 _KNOWN = {"heart_rate": ("heart rate", "beats/min"), "sdnn": ("SDNN", "ms"), "rmssd": ("RMSSD", "ms")}
 _FEW = 10
@@ -76,11 +76,13 @@ def _comparison_sentences(comparison: Comparison) -> list[str]:
     found = comparison.differences[comparison.differences["target"] == target].set_index("encoder")
     if TRAINING_MEAN in found.index:
         sentences.append(_against(found.loc[TRAINING_MEAN], "the training mean", unit))
-    rivals = table.drop(index=[comparison.reference, *TRIVIAL], errors="ignore")
+    others = table.drop(index=[comparison.reference, *TRIVIAL], errors="ignore")
     # A method that answers for a few easy windows only is no rival.
-    rivals = rivals.loc[rivals["n_windows"] >= own["n_windows"] / 2, "mae"].dropna()
-    if len(rivals):
-        best = str(rivals.idxmin())
+    others = others.loc[others["n_windows"] >= own["n_windows"] / 2, "mae"].dropna()
+    if comparison.rivals:
+        sentences += [_against(found.loc[name], name, unit) for name in comparison.rivals if name in others.index]
+    elif len(others):
+        best = str(others.idxmin())
         sentences.append(_against(found.loc[best], f"the best other method ({best})", unit))
     if OWN_MEDIAN in table.index and np.isfinite(table.loc[OWN_MEDIAN, "mae"]):
         oracle = significant(table.loc[OWN_MEDIAN, "mae"])
@@ -140,7 +142,7 @@ def headline(results: Results) -> str:
     -------
     str
         Error of the reference encoder on the main target (heart rate where there is one), against the training mean,
-        the best other method and the oracle, then retrieval. Where an interval includes zero, or chance, the sentence
-        says that there is no evidence.
+        its rivals (the best other method where none is named) and the oracle, then retrieval. Where an interval
+        includes zero, or chance, the sentence says that there is no evidence.
     """
     return " ".join(headline_paragraphs(results))

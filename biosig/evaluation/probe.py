@@ -16,8 +16,7 @@ from sklearn.model_selection import GroupKFold, KFold
 from sklearn.preprocessing import StandardScaler
 
 from biosig._checks import check_groups
-
-from ._arrays import check_features, check_vector
+from biosig.evaluation._arrays import check_features, check_vector
 
 ALPHAS = tuple(float(alpha) for alpha in np.logspace(-1, 7, 17))
 """Default penalties. On standardised features the mean eigenvalue is the number of windows, which these span."""

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from biosig._files import write_json, write_text
-
-from . import figures
-from .breakdown import error_by_participant
-from .compare import Comparison
-from .headline import headline_paragraphs, quantity
-from .results import Results, as_json, plain
-from .tables import Table, as_html, comparison_tables, retrieval_tables, top1_tables
+from biosig.evaluation import figures
+from biosig.evaluation.breakdown import error_by_participant
+from biosig.evaluation.compare import Comparison
+from biosig.evaluation.headline import headline_paragraphs, quantity
+from biosig.evaluation.results import Results, as_json, plain
+from biosig.evaluation.tables import Table, as_html, comparison_tables, retrieval_tables, top1_tables
 
 _CSS = """
 :root{color-scheme:light dark;--paper:#fbfbfa;--card:#fff;--ink:#1f2430;--soft:#5d6675;--line:#dfe3e8;

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .breakdown import error_by_motion, error_by_participant
-from .compare import Comparison
+from biosig.evaluation.breakdown import error_by_motion, error_by_participant
+from biosig.evaluation.compare import Comparison
 
 _PACKAGES = ("biosig-wear", "numpy", "scipy", "numba", "scikit-learn", "xarray", "pandas", "tinygrad", "neurokit2")
 

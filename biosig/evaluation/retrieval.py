@@ -21,9 +21,8 @@ from scipy.special import gammaln
 from tqdm import tqdm
 
 from biosig._checks import check_groups
-
-from ._arrays import check_vector
-from .bootstrap import bootstrap_mean, one_seed
+from biosig.evaluation._arrays import check_vector
+from biosig.evaluation.bootstrap import bootstrap_mean, one_seed
 
 _TIE = 1e-10  # similarities are double precision: closer than this is equal
 _BLOCK_BYTES = 1 << 25
@@ -109,6 +108,7 @@ def retrieval(
     groups,
     starts=None,
     sessions=None,
+    folds=None,
     length: float = 60.0,
     pool_sizes: Sequence[int] = POOL_SIZES,
     scopes: Sequence[str] = ("across", "within"),
@@ -129,6 +129,9 @@ def retrieval(
         from the query shares samples with it and is never a distractor.
     sessions : array of shape (n_windows,), optional
         Session of each window; `starts` of different sessions do not overlap. By default one session a participant.
+    folds : array of shape (n_windows,), optional
+        Windows of different folds were embedded by different encoders and cannot be compared: distractors then come
+        from the query's own fold.
     length : float
         Length of a window in s.
     pool_sizes : sequence of int
@@ -174,37 +177,52 @@ def retrieval(
     starts = None if starts is None else check_vector(starts, n, "starts")
     sessions = np.zeros(n, dtype=np.int64) if sessions is None else check_groups(sessions, n, "sessions")
 
-    kept = np.flatnonzero(np.isfinite(queries).all(axis=1) & np.isfinite(gallery).all(axis=1))
-    participants, labels = np.unique(groups[kept], return_inverse=True)
-    order = np.argsort(labels, kind="stable")
-    kept, labels = kept[order], labels[order]
-    runs = np.searchsorted(labels, np.arange(len(participants) + 1))
-    counts = {scope: np.zeros((0, 3), dtype=np.int64) for scope in scopes}
-    if len(kept):
-        counts = _count_before(
+    folds = np.zeros(n, dtype=np.int64) if folds is None else check_groups(folds, n, "folds")
+
+    usable = np.isfinite(queries).all(axis=1) & np.isfinite(gallery).all(axis=1)
+    counts: dict[str, list[np.ndarray]] = {scope: [np.zeros((0, 3), dtype=np.int64)] for scope in scopes}
+    people = [groups[:0]]
+    for fold in np.unique(folds[usable]):
+        kept = np.flatnonzero(usable & (folds == fold))
+        kept = kept[np.argsort(groups[kept], kind="stable")]
+        participants, labels = np.unique(groups[kept], return_inverse=True)
+        found = _count_before(
             _unit_rows(queries[kept]),
             _unit_rows(gallery[kept]),
-            runs,
+            np.searchsorted(labels, np.arange(len(participants) + 1)),
             labels,
             sessions[kept],
             None if starts is None else starts[kept],
             length,
         )
+        people.append(groups[kept])
+        for scope in scopes:
+            counts[scope].append(found[scope])
+    return _table(
+        {scope: np.concatenate(parts) for scope, parts in counts.items()},
+        np.concatenate(people),
+        sizes,
+        n_boot,
+        random_state,
+    )
 
+
+def _table(counts: dict[str, np.ndarray], people: np.ndarray, sizes, n_boot: int, random_state) -> pd.DataFrame:
+    """Turn the counts of each query into one row a scope and pool size."""
     columns = ["scope", "pool", "top1", "top1_low", "top1_high", "top3", "top5", "mean_rank", "mean_rank_low"]
     columns += ["mean_rank_high", "median_rank", "chance_top1", "chance_top3", "chance_top5", "chance_rank"]
     columns += ["n_queries", "n_participants"]
     seed = one_seed(random_state)
     rows = []
-    for scope in scopes:
+    for scope in counts:
         for pool in sizes:
             usable = counts[scope][:, 0] >= pool - 1
             if not usable.any():
                 continue
             top, rank = _hits(counts[scope][usable], pool)
-            people = labels[usable]
-            top1 = bootstrap_mean(top[:, 0], people, n_boot=n_boot, random_state=seed)
-            ranks = bootstrap_mean(rank, people, n_boot=n_boot, random_state=seed)
+            who = people[usable]
+            top1 = bootstrap_mean(top[:, 0], who, n_boot=n_boot, random_state=seed)
+            ranks = bootstrap_mean(rank, who, n_boot=n_boot, random_state=seed)
             chances = [min(1.0, k / pool) for k in _TOP]
             row = [scope, pool, *top1[:3], *top[:, 1:].mean(axis=0), *ranks[:3], np.median(rank), *chances]
             rows.append([*row, (pool + 1) / 2, top1.n_windows, top1.n_participants])

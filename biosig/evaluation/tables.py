@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .compare import Comparison
-from .headline import headline_paragraphs, quantity
-from .results import Results
+from biosig.evaluation.compare import Comparison
+from biosig.evaluation.headline import headline_paragraphs, quantity
+from biosig.evaluation.results import Results
 
 _TERMINAL = 100
 _SCOPES = {"across": "among windows of all participants", "within": "among windows of the same person"}

@@ -46,6 +46,8 @@ class TrainingOptions:
         Threads; None uses all cores. Batches do not depend on it; sums inside the net may differ in the last bit.
     progress : bool
         Whether to show a progress bar.
+    label : str
+        What the progress bar says is being trained.
     """
 
     steps: int = 400
@@ -58,6 +60,7 @@ class TrainingOptions:
     random_state: int = 0
     n_jobs: int | None = None
     progress: bool = True
+    label: str = "training"
 
     def __post_init__(self):
         if self.steps < 0:
@@ -126,7 +129,7 @@ def train(
         training_mode(),
         limit_threads(options.n_jobs),
         Prefetcher(make_batch, options.steps) as batches,
-        tqdm(total=options.steps, unit="step", disable=not options.progress) as bar,
+        tqdm(total=options.steps, desc=options.label, unit="step", disable=not options.progress) as bar,
     ):
         Tensor.manual_seed(int(options.random_state))
         began, waited, first_timed = time.perf_counter(), 0.0, min(COMPILING_STEPS, options.steps - 1)

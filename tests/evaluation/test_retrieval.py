@@ -158,3 +158,19 @@ def test_control_without_anything_to_bend():
         control_queries([np.nan] * 3, gallery, [1.0])
     with pytest.raises(ValueError, match="train_gallery has shape"):
         control_queries([1.0], gallery, [1.0])
+
+
+def test_folds_are_searched_apart():
+    """Distractors never come from another encoder's fold: two folds together are the two alone, weighted by queries."""
+    rng = np.random.default_rng(3)
+    queries, gallery = rng.normal(size=(2, 40, 5))
+    groups, folds = np.repeat(np.arange(8), 5), np.repeat([0, 1], 20)
+    options = {"pool_sizes": (4, 8), "scopes": ("across",), "n_boot": 50, "random_state": 0}
+    both = retrieval(queries, gallery, groups=groups, folds=folds, **options)
+    apart = [
+        retrieval(queries[folds == fold], gallery[folds == fold], groups=groups[folds == fold], **options)
+        for fold in (0, 1)
+    ]
+    for column in ("top1", "mean_rank"):
+        np.testing.assert_allclose(both[column], (apart[0][column] + apart[1][column]) / 2)
+    assert (both["n_participants"] == 8).all()

@@ -1,0 +1,167 @@
+"""The command ``biosig``: each subcommand is one call into the library."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from biosig import __version__
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status: 0, 2 for an error said in one line, 130 after Ctrl-C."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    warnings.showwarning = _one_line_warning
+    try:
+        options.run(options)
+    except KeyboardInterrupt:
+        print("\nbiosig: interrupted; files already complete were kept, nothing was left half-written", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe (head, less) went away; that is its right
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError, FloatingPointError, ImportError, RuntimeError, MemoryError) as error:
+        print(f"biosig: error: {_one_line(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"not enough memory ({text})" if isinstance(error, MemoryError) else text
+
+
+def _one_line_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    print(f"biosig: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="biosig",
+        description="Heart rate, heart rate variability and distilled embeddings from wearable acceleration and PPG.",
+    )
+    parser.add_argument("--version", action="version", version=f"biosig {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="the whole method on a simulated cohort: table, results.json, report.html")
+    demo.add_argument("--out", type=Path, default=Path("biosig-demo"), help="folder for the results (%(default)s)")
+    demo.add_argument("--participants", type=_count, default=96, help="simulated people (%(default)s)")
+    demo.add_argument("--minutes", type=_positive, default=40.0, help="length of each recording (%(default)s)")
+    demo.add_argument("--device", default="watch", help="simulated sensor, see 'biosig simulate' (%(default)s)")
+    demo.add_argument("--quick", action="store_true", help="a very small run that only shows that everything works")
+    _training_options(demo)
+    demo.set_defaults(run=_demo)
+
+    experiment = commands.add_parser("experiment", help="the same comparison on recordings")
+    experiment.add_argument("--train", type=Path, nargs="+", required=True, metavar="DIR", help="folders of recordings")
+    experiment.add_argument(
+        "--test",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="folders of recordings of other people; without it, participant-wise folds over --train",
+    )
+    experiment.add_argument("--out", type=Path, required=True, help="folder for the results")
+    experiment.add_argument(
+        "--folds", type=_count, default=5, help="participant-wise folds without --test (%(default)s)"
+    )
+    experiment.add_argument("--stride", type=_positive, default=30.0, help="seconds between windows (%(default)s)")
+    experiment.add_argument(
+        "--max-motion", type=_positive, default=50.0, help="stillness gate, mg, in training and test (%(default)s)"
+    )
+    experiment.add_argument(
+        "--same-people", action="store_true", help="equal names in different folders are the same person"
+    )
+    _training_options(experiment)
+    experiment.set_defaults(run=_experiment)
+
+    simulate = commands.add_parser("simulate", help="write simulated recordings with their truth as netCDF files")
+    simulate.add_argument("--out", type=Path, required=True, help="folder for the recordings")
+    simulate.add_argument("--participants", type=_count, default=8, help="simulated people (%(default)s)")
+    simulate.add_argument("--minutes", type=_positive, default=30.0, help="length of each recording (%(default)s)")
+    simulate.add_argument("--device", default="watch", help="simulated sensor: watch or e4 (%(default)s)")
+    simulate.add_argument("--seed", type=int, default=0, help="seed of the cohort (%(default)s)")
+    simulate.set_defaults(run=_simulate)
+
+    doctor = commands.add_parser("doctor", help="what this machine can do: device, compiler, threads, versions")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _training_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--steps", type=_count, default=None, help="training steps of each encoder")
+    parser.add_argument("--architecture", choices=("conv", "transformer"), default="conv", help="(%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="makes the run repeat exactly (%(default)s)")
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 up")
+    return value
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from biosig.evaluation.experiment import demo
+
+    demo(
+        options.out,
+        n_participants=12 if options.quick else options.participants,
+        duration=600.0 if options.quick else 60 * options.minutes,
+        device=options.device,
+        architecture=options.architecture,
+        n_steps=options.steps or (20 if options.quick else None),
+        random_state=options.seed,
+    )
+
+
+def _experiment(options: argparse.Namespace) -> None:
+    from biosig.evaluation.experiment import experiment
+
+    experiment(
+        options.train,
+        options.test,
+        options.out,
+        n_folds=options.folds,
+        stride=options.stride,
+        max_motion=options.max_motion / 1000,
+        architecture=options.architecture,
+        n_steps=options.steps,
+        same_people=options.same_people,
+        random_state=options.seed,
+    )
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    from biosig.recordings import simulate_cohort, write
+
+    recordings = simulate_cohort(
+        options.participants, 60 * options.minutes, device=options.device, random_state=options.seed, progress=True
+    )
+    for recording in recordings:
+        write(recording, options.out / f"{recording.attrs['participant']}.nc")
+    print(f"{len(recordings)} recordings of {options.minutes:g} min in {options.out}")
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from biosig.doctor import examine
+
+    for line in examine():
+        print(line)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

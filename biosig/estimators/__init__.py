@@ -1,0 +1,26 @@
+"""scikit-learn estimators: signal steps, PPG targets, encoders."""
+
+from biosig.estimators.encoders import DistilledEncoder, MaskedAutoencoder, SupervisedEncoder
+from biosig.estimators.preprocessing import (
+    BandEnvelope,
+    BandpassFilter,
+    GravityRemover,
+    Resampler,
+    WindowNormalizer,
+)
+from biosig.estimators.pretrained import PretrainedEncoder, load_encoder
+from biosig.estimators.targets import PPGTargets
+
+__all__ = [
+    "BandEnvelope",
+    "BandpassFilter",
+    "DistilledEncoder",
+    "GravityRemover",
+    "MaskedAutoencoder",
+    "PPGTargets",
+    "PretrainedEncoder",
+    "Resampler",
+    "SupervisedEncoder",
+    "WindowNormalizer",
+    "load_encoder",
+]

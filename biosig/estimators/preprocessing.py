@@ -1,0 +1,200 @@
+"""Signal steps as scikit-learn transformers on arrays of windows, (n_windows, n_channels, n_samples).
+
+None of them learns anything from the data: ``fit`` checks the shape and the parameters, so that a Pipeline fails early,
+and ``transform`` may be called on windows never seen before. Missing samples (NaN) pass through.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from biosig._checks import check_sampling_rate, check_windows
+from biosig.signals import band_envelope, bandpass, remove_gravity, resample
+
+
+class WindowTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """Base of the steps that map windows to windows.
+
+    Subclasses give ``_apply(X)``. Output is always a three-dimensional float32 array, so ``set_output`` has nothing
+    to configure here; it is accepted because a Pipeline passes it on to every step.
+    """
+
+    def fit(self, X, y=None):
+        """Check the windows and the parameters.
+
+        Parameters
+        ----------
+        X : array of shape (n_windows, n_channels, n_samples)
+        y : ignored
+        """
+        X = check_windows(X)
+        self._apply(X[:1])
+        self.n_channels_in_ = X.shape[1]
+        return self
+
+    def transform(self, X):
+        """Return the processed windows, float32 of shape (n_windows, n_channels_out, n_samples_out)."""
+        check_is_fitted(self, "n_channels_in_")
+        return self._apply(check_windows(X, n_channels=self.n_channels_in_))
+
+    def get_feature_names_out(self, input_features=None):
+        """Channel names out, ``channel0`` and so on: samples of a window have no names."""
+        check_is_fitted(self, "n_channels_in_")
+        return np.asarray([f"channel{i}" for i in range(self.n_channels_in_)], dtype=object)
+
+    def set_output(self, *, transform=None):
+        """Accept a Pipeline's request; windows stay three-dimensional arrays whatever it is."""
+        return self
+
+    def _apply(self, X: np.ndarray) -> np.ndarray:
+        raise TypeError(f"{type(self).__name__} defines no _apply(X)")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.allow_nan = True
+        tags.no_validation = False
+        return tags
+
+
+class Resampler(WindowTransformer):
+    """Change the sampling rate of windows, with anti-aliasing.
+
+    Parameters
+    ----------
+    sampling_rate : float
+        Rate of the windows that come in (Hz).
+    target_rate : float, default=64.0
+        Rate of the windows that go out (Hz).
+    n_jobs : int, optional
+        Threads; None uses all cores.
+
+    See Also
+    --------
+    biosig.resample : the function behind it.
+    """
+
+    def __init__(self, sampling_rate, target_rate=64.0, *, n_jobs=None):
+        self.sampling_rate = sampling_rate
+        self.target_rate = target_rate
+        self.n_jobs = n_jobs
+
+    def _apply(self, X):
+        return resample(
+            X,
+            target_rate=check_sampling_rate(self.target_rate, "target_rate"),
+            sampling_rate=check_sampling_rate(self.sampling_rate),
+            n_jobs=self.n_jobs,
+        )
+
+
+class GravityRemover(WindowTransformer):
+    """Take slow acceleration (gravity and posture) away with a zero-phase high-pass filter.
+
+    Parameters
+    ----------
+    sampling_rate : float, default=64.0
+        Hz.
+    cutoff : float, default=0.5
+        Hz. Slower changes than this count as gravity.
+    order : int, default=4
+        Order of the Butterworth filter, applied forward and backward.
+
+    See Also
+    --------
+    biosig.remove_gravity : the function behind it.
+    """
+
+    def __init__(self, sampling_rate=64.0, *, cutoff=0.5, order=4):
+        self.sampling_rate = sampling_rate
+        self.cutoff = cutoff
+        self.order = order
+
+    def _apply(self, X):
+        return remove_gravity(X, check_sampling_rate(self.sampling_rate), cutoff=self.cutoff, order=self.order)
+
+
+class BandpassFilter(WindowTransformer):
+    """Keep a frequency band with a zero-phase Butterworth filter.
+
+    Parameters
+    ----------
+    sampling_rate : float, default=64.0
+        Hz.
+    low, high : float, default=0.5, 8.0
+        Edges of the band (Hz); the defaults suit PPG.
+    order : int, default=3
+        Order of the Butterworth filter, applied forward and backward.
+
+    See Also
+    --------
+    biosig.bandpass : the function behind it.
+    """
+
+    def __init__(self, sampling_rate=64.0, *, low=0.5, high=8.0, order=3):
+        self.sampling_rate = sampling_rate
+        self.low = low
+        self.high = high
+        self.order = order
+
+    def _apply(self, X):
+        return bandpass(X, check_sampling_rate(self.sampling_rate), low=self.low, high=self.high, order=self.order)
+
+
+class WindowNormalizer(WindowTransformer):
+    """Scale each channel of each window to mean 0 and standard deviation 1.
+
+    Constant channels become zeros. Missing samples are left out of the statistics and stay NaN.
+    """
+
+    def _apply(self, X):
+        with np.errstate(invalid="ignore", over="ignore"):
+            valid = np.isfinite(X)
+            count = np.maximum(valid.sum(axis=-1, keepdims=True), 1)
+            mean = np.where(valid, X, 0).sum(axis=-1, keepdims=True, dtype=np.float64) / count
+            centred = X - mean
+            power = np.where(valid, centred * centred, 0).sum(axis=-1, keepdims=True) / count
+            # Rounding leaves a constant of 1e6 with a standard deviation of about 1e-10: no variation at all.
+            scale = np.where(power > (1e-6 * np.abs(mean)) ** 2, np.sqrt(power), np.inf)
+        return (centred / scale).astype(np.float32)
+
+
+class BandEnvelope(WindowTransformer):
+    """Log envelopes of a few frequency bands at a low rate: the default view of acceleration for small encoders.
+
+    Parameters
+    ----------
+    sampling_rate : float, default=64.0
+        Hz.
+    bands : sequence of (low, high), optional
+        Hz; None takes the default bands of `biosig.signals.band_envelope`.
+    envelope_rate : float, default=16.0
+        Rate of the envelopes (Hz).
+    n_jobs : int, optional
+        Threads; None uses all cores.
+    """
+
+    def __init__(self, sampling_rate=64.0, *, bands=None, envelope_rate=16.0, n_jobs=None):
+        self.sampling_rate = sampling_rate
+        self.bands = bands
+        self.envelope_rate = envelope_rate
+        self.n_jobs = n_jobs
+
+    def _apply(self, X):
+        options = {} if self.bands is None else {"bands": self.bands}
+        return band_envelope(
+            X,
+            check_sampling_rate(self.sampling_rate),
+            envelope_rate=check_sampling_rate(self.envelope_rate, "envelope_rate"),
+            n_jobs=self.n_jobs,
+            **options,
+        )
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the outgoing channels."""
+        check_is_fitted(self, "n_channels_in_")
+        n_out = self._apply(np.zeros((1, self.n_channels_in_, 256), np.float32)).shape[1]
+        return np.asarray([f"channel{i}" for i in range(n_out)], dtype=object)
