@@ -36,7 +36,7 @@ class MaskedAutoencoder(TrainedEncoder):
         Training steps.
     batch_size : int, default=64
         Windows a step.
-    learning_rate : float, default=1e-3
+    learning_rate : float, default=3e-3
         Highest learning rate of AdamW; linear warm-up, then cosine.
     weight_decay : float, default=0.05
         Decoupled weight decay.
@@ -75,7 +75,7 @@ class MaskedAutoencoder(TrainedEncoder):
         front_end=None,
         n_steps=400,
         batch_size=64,
-        learning_rate=1e-3,
+        learning_rate=3e-3,
         weight_decay=0.05,
         dropout=0.2,
         augment=True,
@@ -132,7 +132,7 @@ class DistilledEncoder(TrainedEncoder):
         The PPG encoder. A fitted `MaskedAutoencoder`, or what `biosig.load_encoder` returns, is used frozen. An
         unfitted one (which is what a clone in cross-validation is) is first fitted on the PPG windows given to
         ``fit``. A path is loaded.
-    temperature : float, default=0.1
+    temperature : float, default=0.04
         Of the multi-modal InfoNCE objective.
     objective : {"infonce", "l2", "cosine"}, default="infonce"
         "l2" and "cosine" regress the teacher's embedding instead: the plain baselines.
@@ -160,14 +160,14 @@ random_state, n_jobs, verbose
         teacher,
         sampling_rate=64.0,
         *,
-        temperature=0.1,
+        temperature=0.04,
         objective="infonce",
         architecture="conv",
         size="tiny",
         front_end=None,
         n_steps=400,
         batch_size=64,
-        learning_rate=1e-3,
+        learning_rate=3e-3,
         weight_decay=0.05,
         dropout=0.2,
         augment=True,
@@ -285,7 +285,7 @@ random_state, n_jobs, verbose
         front_end=None,
         n_steps=400,
         batch_size=64,
-        learning_rate=1e-3,
+        learning_rate=3e-3,
         weight_decay=0.05,
         dropout=0.2,
         augment=True,

@@ -15,9 +15,9 @@ from tinygrad import Tensor
 from biosig.nets import ops, parameters
 
 SIZES: dict[str, dict[str, Any]] = {
-    "tiny": {"widths": [32, 64, 96], "depths": [1, 2, 2], "expansion": 2, "embedding": 128},
-    "small": {"widths": [48, 96, 160], "depths": [2, 2, 4], "expansion": 4, "embedding": 192},
-    "base": {"widths": [64, 128, 256], "depths": [3, 3, 6], "expansion": 4, "embedding": 256},
+    "tiny": {"widths": [32, 64, 96], "depths": [1, 2, 2], "expansion": 2},
+    "small": {"widths": [48, 96, 160], "depths": [2, 2, 4], "expansion": 4},
+    "base": {"widths": [64, 128, 256], "depths": [3, 3, 6], "expansion": 4},
 }
 
 
@@ -25,6 +25,11 @@ def configure(size: str, n_channels: int, n_samples: int, sampling_rate: float) 
     """Complete settings of one size; the stem's stride leaves at least four frames a second, to see the heart."""
     stride = min(8, 2 ** max(0, math.floor(math.log2(sampling_rate / 4))))
     return {**SIZES[size], "stride": stride, "taps": 7, "dropout": 0.2}
+
+
+def n_features(config: dict[str, Any]) -> int:
+    """Values per embedding: mean and standard deviation over time of each value of a token."""
+    return 2 * config["widths"][-1]
 
 
 def check(config: dict[str, Any]) -> None:
@@ -96,7 +101,7 @@ class ConvEncoder:
         self.config = config
         self.stretch = config["stride"] * 2 ** (len(widths) - 1)
         self.n_tokens = config["n_samples"] // self.stretch
-        self.token_width, self.n_features = widths[-1], config["embedding"]
+        self.token_width, self.n_features = widths[-1], n_features(config)
         self.stem_weight = parameters.matrix(rng, 2 * config["stride"] * config["n_channels"], widths[0])
         self.stem_bias = parameters.zeros(widths[0])
         self.stem_norm_weight, self.stem_norm_bias = parameters.ones(widths[0]), parameters.zeros(widths[0])
@@ -106,8 +111,6 @@ class ConvEncoder:
                 self.layers.append(Reduction(widths[stage - 1], width, rng))
             self.layers += [Block(width, config["taps"], config["expansion"], sum(depths), rng) for _ in range(depth)]
         self.norm_weight, self.norm_bias = parameters.ones(widths[-1]), parameters.zeros(widths[-1])
-        self.out_weight = parameters.matrix(rng, 2 * widths[-1], self.n_features)
-        self.out_bias = parameters.zeros(self.n_features)
 
     def _frames(self, x: Tensor) -> Tensor:
         """Overlapping frames of two strides each: (n_batch, n_samples / stride, 2 * stride * n_channels)."""
@@ -135,4 +138,4 @@ class ConvEncoder:
         mean = y.mean(1)
         centred = y - mean.unsqueeze(1)
         spread = ((centred * centred).mean(1) + 1e-5).sqrt()
-        return ops.linear(ops.dropout(mean.cat(spread, dim=1), self.config["dropout"]), self.out_weight, self.out_bias)
+        return ops.dropout(mean.cat(spread, dim=1), self.config["dropout"])

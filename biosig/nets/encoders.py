@@ -76,6 +76,11 @@ def encoder_config(
     return config
 
 
+def embedding_size(config: dict[str, Any]) -> int:
+    """Values per embedding of the encoder that `config` describes, without building it."""
+    return _FAMILIES[config["architecture"]].n_features(config)
+
+
 def _check_kind(name: str, value: Any, usual: Any) -> None:
     """Raise ValueError unless `value` is of the kind that the setting usually has; configs also come from files."""
     if isinstance(usual, list):

@@ -23,6 +23,11 @@ def configure(size: str, n_channels: int, n_samples: int, sampling_rate: float) 
     return {**SIZES[size], "patch": 20, "expansion": 4, "positions": "sinusoidal"}
 
 
+def n_features(config: dict[str, Any]) -> int:
+    """Values per embedding: the mean over all tokens."""
+    return config["width"]
+
+
 def check(config: dict[str, Any]) -> None:
     """Raise ValueError where the settings do not fit together."""
     patch, n_samples, width, n_heads = (config[k] for k in ("patch", "n_samples", "width", "n_heads"))

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from biosig._checks import check_sampling_rate
 from biosig.nets.backend import from_numpy, limit_threads, lock, to_numpy
-from biosig.nets.encoders import Encoder, build_encoder, encoder_config
+from biosig.nets.encoders import Encoder, build_encoder, embedding_size, encoder_config
 from biosig.nets.parameters import get_weights, set_weights
 from biosig.training.batches import Prefetcher
 from biosig.training.frontends import FRONT_ENDS, NORMALISATIONS, check_input, front_end_shape, prepare
@@ -134,7 +134,7 @@ def make_config(
         "front_end": shown,
         "normalisation": normalisation,
         "encoder": encoder,
-        "embedding": encoder["embedding"] if architecture == "conv" else encoder["width"],
+        "embedding": embedding_size(encoder),
     }
 
 

@@ -52,7 +52,7 @@ class TrainingOptions:
 
     steps: int = 400
     batch_size: int = 64
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.05
     warmup: float = 0.1
     clip_norm: float | None = 1.0

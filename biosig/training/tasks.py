@@ -85,7 +85,7 @@ def train_distilled(
     options: TrainingOptions,
     groups=None,
     starts=None,
-    temperature: float = 0.1,
+    temperature: float = 0.04,
     objective: str = "infonce",
     windows_per_participant: int = 4,
 ) -> Fitted:

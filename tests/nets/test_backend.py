@@ -21,7 +21,7 @@ import numpy as np
 from biosig.nets import backend, MaskedAutoencoderNet, AdamW, encoder_config
 from biosig.nets.parameters import named_parameters
 from tinygrad import TinyJit
-config = encoder_config("conv", n_channels=1, n_samples=64, sampling_rate=16, widths=[8], depths=[1], embedding=4)
+config = encoder_config("conv", n_channels=1, n_samples=64, sampling_rate=16, widths=[8], depths=[1])
 net = MaskedAutoencoderNet(config, 0)
 optimiser = AdamW(list(named_parameters(net).values()), clip_norm=1.0)
 rng = np.random.default_rng(0)
@@ -84,7 +84,7 @@ def test_another_device_runs_the_plain_operations(tmp_path):
     code = """
 import numpy as np
 from biosig.nets import backend, build_encoder, encoder_config
-config = encoder_config("conv", n_channels=1, n_samples=16, sampling_rate=16, widths=[4], depths=[1], embedding=2)
+config = encoder_config("conv", n_channels=1, n_samples=16, sampling_rate=16, widths=[4], depths=[1])
 x = np.sin(np.arange(16, dtype=np.float32)).reshape(1, 1, 16)
 out = backend.to_numpy(build_encoder(config, 0)(backend.from_numpy(x)))
 import json

@@ -10,7 +10,7 @@ from biosig.nets import AdamW, MaskedAutoencoderNet, backend, encoder_config
 from biosig.nets.parameters import named_parameters
 
 SMALL = {
-    "conv": {"widths": [8, 12], "depths": [1, 1], "embedding": 6, "n_samples": 64},
+    "conv": {"widths": [8, 12], "depths": [1, 1], "n_samples": 64},
     "transformer": {"width": 16, "depth": 1, "n_heads": 2, "n_samples": 160},
 }
 

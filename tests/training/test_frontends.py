@@ -71,7 +71,7 @@ def test_windows_without_data_are_found():
 def test_config_is_plain_and_complete():
     made = config({"name": "envelopes", "bands": ((2, 6), (6, 12)), "envelope_rate": 16})
     assert json.loads(json.dumps(made)) == made
-    assert made["encoder"]["n_channels"] == 6 and made["embedding"] == made["encoder"]["embedding"]
+    assert made["encoder"]["n_channels"] == 6 and made["embedding"] == 2 * made["encoder"]["widths"][-1]
     transformer = config(architecture="transformer", dropout=0.3)
     assert transformer["embedding"] == transformer["encoder"]["width"]
     assert config(dropout=0.3)["encoder"]["dropout"] == 0.3

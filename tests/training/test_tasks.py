@@ -23,7 +23,7 @@ from biosig.training.tasks import _draw, _seen
 from tests.naive import objectives as naive
 
 RATE, LENGTH = 16.0, 128
-TINY = {"widths": [8, 16], "depths": [1, 1], "embedding": 16}
+TINY = {"widths": [8, 16], "depths": [1, 1]}
 
 
 def toy(n, seed):
