@@ -112,7 +112,7 @@ def test_teacher_is_not_changed(data, teacher):
         fitted = train_distilled(accel, ppg, config("accel"), teacher, options=options(steps=40), objective=objective)
         assert np.mean(fitted.history["loss"][-5:]) < 0.9 * np.mean(fitted.history["loss"][:3])
         embedding = embed(ppg, teacher.config, teacher.weights)
-        assert project(embedding, fitted.heads["teacher"]).shape == (256, 16)
+        assert project(embedding, fitted.heads["teacher"]).shape == (256, 32)
     for name, value in teacher.weights.items():
         np.testing.assert_array_equal(value, before[name])
 
@@ -160,7 +160,7 @@ def test_embedding_does_not_depend_on_the_batch(data, teacher):
     whole = embed(ppg[:21], teacher.config, teacher.weights, batch_size=8)
     np.testing.assert_allclose(embed(ppg[5:9], teacher.config, teacher.weights, batch_size=8), whole[5:9], atol=1e-5)
     np.testing.assert_allclose(embed(ppg[:21], teacher.config, teacher.weights, batch_size=64), whole, atol=1e-4)
-    assert whole.dtype == np.float32 and embed(ppg[:0], teacher.config, teacher.weights).shape == (0, 16)
+    assert whole.dtype == np.float32 and embed(ppg[:0], teacher.config, teacher.weights).shape == (0, 32)
 
 
 def test_embedding_uses_the_weights_it_is_given(data, teacher):
@@ -223,7 +223,7 @@ def test_transformer_on_acceleration(data):
         modality="accel", n_channels=3, n_samples=LENGTH, sampling_rate=RATE, architecture="transformer", **tiny
     )
     fitted = train_masked_autoencoder(accel, made, options=options(steps=5, augment=True), mask_ratio=0.5)
-    assert embed(accel[:3], fitted.config, fitted.weights, batch_size=4).shape == (3, 16)
+    assert embed(accel[:3], fitted.config, fitted.weights, batch_size=4).shape == (3, 32)
 
 
 def test_bad_input_is_refused_with_what_was_given(data, teacher):

@@ -1,0 +1,31 @@
+"""The README's example runs as written, on encoders as the demo leaves them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from biosig.cli import main
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_example_runs_as_written(tmp_path, monkeypatch, capsys):
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)
+    assert len(blocks) == 1
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo", "--participants", "6", "--minutes", "6", "--steps", "2"]) == 0
+    capsys.readouterr()
+    names: dict = {}
+    exec(compile(blocks[0], "README.md", "exec"), names)
+    errors = np.array(capsys.readouterr().out.strip(" []\n").split(), dtype=float)
+    assert errors.shape == (4,) and (errors > 0).all() and (errors < 60).all()
+
+
+def test_commands_are_those_that_ci_runs():
+    text = README.read_text(encoding="utf-8")
+    assert "pip install . && biosig demo" in text
+    command = "pip install '.[test]' && pytest"
+    assert command in text and command in (README.parent / ".ci" / "run").read_text(encoding="utf-8")
