@@ -28,7 +28,6 @@ from biosig.signals import Gate
 DEMO_STEPS = 500
 EXPERIMENT_STEPS = 300
 TEST_SHARE = 0.2
-POOL_SIZES = (16, 32, 64, 128, 256, 512, 1024)
 UNITS = {"heart_rate": "beats/min", "sdnn": "ms", "rmssd": "ms"}
 
 
@@ -222,7 +221,6 @@ def run(
             starts=cohort.table["start"].to_numpy()[rows],
             folds=split[rows],
             length=cohort.length,
-            pool_sizes=POOL_SIZES,
             random_state=random_state,
         )
     results = Results(
@@ -250,6 +248,9 @@ def run(
         contenders.student.save(out / "student")
     write_report(out, results)
     print(results_text(results))
+    if results.skipped:
+        print(f"\n{len(results.skipped)} recording(s) left out:")
+        print("\n".join(f"  {line}" for line in results.skipped))
     print(f"\n{out / 'report.html'}\n{out / 'results.json'}")
     return results
 
