@@ -14,7 +14,7 @@ from biosig._checks import check_sampling_rate, check_windows
 from biosig.signals import band_envelope, bandpass, remove_gravity, resample
 
 
-class WindowTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class WindowTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Base of the steps that map windows to windows.
 
     Subclasses give ``_apply(X)``. Output is always a three-dimensional float32 array, so ``set_output`` has nothing
