@@ -56,10 +56,9 @@ def main(path: str) -> None:
     results = json.loads(Path(path).read_text(encoding="utf-8"))
     facts = results["provenance"]
     print(f"Made by `{facts['command']}` on {facts['date'][:10]} (seed {facts['seed']}, {facts['minutes']} min of")
-    print(
-        f"training and comparing, {facts['n_participants']} people, {facts['n_windows']} windows, {facts['n_still']} past"
-    )
-    print(f"the gate {json.dumps(facts['gate'])}, budget {json.dumps(facts['budget'])}),")
+    print(f"training and comparing, {facts['n_participants']} people, {facts['n_windows']} windows,")
+    print(f"{facts['n_still']} of them past the gate {json.dumps(facts['gate'])},")
+    print(f"budget {json.dumps(facts['budget'])}),")
     print("printed by `python examples/results_to_markdown.py results.json`.")
     comparison(results)
     retrieval(results)
