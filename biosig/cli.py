@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="the whole method on a simulated cohort: table, results.json, report.html")
     demo.add_argument("--out", type=Path, default=Path("biosig-demo"), help="folder for the results (%(default)s)")
-    demo.add_argument("--participants", type=_count, default=96, help="simulated people (%(default)s)")
+    demo.add_argument("--participants", type=_count, default=128, help="simulated people (%(default)s)")
     demo.add_argument("--minutes", type=_positive, default=40.0, help="length of each recording (%(default)s)")
     demo.add_argument("--device", default="watch", help="simulated sensor, see 'biosig simulate' (%(default)s)")
     demo.add_argument("--quick", action="store_true", help="a very small run that only shows that everything works")
