@@ -87,7 +87,7 @@ def save_weights_folder(
 
 def _write_files(folder: Path, arrays: dict[str, np.ndarray], config: dict[str, Any], card: str) -> None:
     with atomic_path(folder / _TENSORS) as path:
-        safetensors.numpy.save_file(arrays, path)
+        path.write_bytes(safetensors.numpy.save(arrays))  # so that a full disk is an OSError
     write_text(folder / _CARD, card)
     write_json(folder / _CONFIG, config)
 
