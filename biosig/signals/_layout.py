@@ -24,7 +24,8 @@ class Rows(NamedTuple):
 def as_rows(data, sampling_rate=None, *, name: str = "data") -> Rows:
     """Take an ndarray (time last) or a DataArray (a dimension ``time*`` or ``sample``) apart into rows.
 
-    float32 stays float32; every other kind of number becomes float64.
+    float32 stays float32 whatever its byte order, and numbers of up to two bytes become float32, which holds them
+    exactly; every other kind of number becomes float64.
 
     Raises
     ------
@@ -57,8 +58,9 @@ def as_rows(data, sampling_rate=None, *, name: str = "data") -> Rows:
         raise ValueError(f"{name} has shape {values.shape}; expected at least one sample on the time axis (the last)")
     if sampling_rate is None:
         raise ValueError(f"the sampling rate of {name} is not known; give sampling_rate in Hz, for example 64")
-    if values.dtype != np.float32:
-        values = values.astype(np.float64)
+    small = values.dtype.itemsize <= 2 or (values.dtype.kind == "f" and values.dtype.itemsize == 4)
+    with np.errstate(over="ignore"):
+        values = values.astype(np.float32 if small else np.float64, copy=False)
     lead = values.shape[:-1]
 
     def restore(rows: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Recordings cut into windows on one common grid."""
+"""Recordings cut into windows on one common grid, block by block."""
 
 from __future__ import annotations
 
@@ -8,24 +8,39 @@ import numpy as np
 import xarray as xr
 
 from biosig._checks import check_sampling_rate
-from biosig.signals.filters import filter_values
-from biosig.signals.quality import spectral_quality
-from biosig.signals.resampling import measured_rate, read_times
+from biosig.signals._blocks import GRAVITY_ORDER, Plan, all_blocks
+from biosig.signals._grid import GridReader, measured_rate
+from biosig.signals.cutting import whole_samples
+from biosig.signals.filters import check_edges
+from biosig.signals.gate import Gate, tally
+from biosig.signals.resampling import check_max_gap, sort_by_time
+from biosig.signals.wear import STEP, moments, scale_ends, unworn
 
-GRAVITY_ORDER = 4
 
-
-def segment(recording, *, length=60.0, stride=None, sampling_rate=64.0, gravity_cutoff=0.5, max_gap=0.5, n_jobs=None):
+def segment(
+    recording,
+    *,
+    length=60.0,
+    stride=None,
+    sampling_rate=64.0,
+    gravity_cutoff=0.5,
+    max_gap=0.5,
+    across_gaps=False,
+    gate=None,
+    n_jobs=None,
+):
     """Cut a recording into windows in which all sensors share one grid.
 
-    Every signal is resampled once as a whole and acceleration loses gravity once as a whole; only then are windows
-    cut. No window is dropped: `Gate` decides later, on the columns `valid`, `motion` and `ppg_quality`.
+    Every signal is resampled, and acceleration loses gravity, as if done on the whole recording at once; windows are
+    cut afterwards. The work goes block by block, so beside the recording and the windows returned, little memory is
+    used.
 
     Parameters
     ----------
     recording : xarray.Dataset
         With ``accel(time_accel, axis)`` in g, or ``ppg(time_ppg, wavelength)``, or both. The sensors may have different
-        rates and start at different times: windows are cut from the time they share.
+        rates and start at different times: windows are cut from the time they share. The attribute ``range`` of
+        ``accel`` (g), where there is one, tells where its scale ends.
     length : float, default 60
         Seconds; rounded to whole samples.
     stride : float, optional
@@ -36,18 +51,33 @@ def segment(recording, *, length=60.0, stride=None, sampling_rate=64.0, gravity_
         Hz, see `remove_gravity` (order 4).
     max_gap : float, default 0.5
         Seconds. Longer gaps stay NaN; shorter ones are bridged by a straight line, but do not count as valid.
+    across_gaps : bool, default False
+        Whether to keep windows in which samples are missing for good (NaN). Otherwise they are left out, and counted
+        in the attribute ``n_across_gaps``.
+    gate : Gate, optional
+        Return only the windows it lets pass; those it refuses never take up memory. Without it all are returned, and
+        `Gate.mask` decides later.
     n_jobs : int, optional
         Threads; None or -1 for all cores.
 
     Returns
     -------
     xarray.Dataset
-        ``accel(window, axis, sample)`` without gravity and ``ppg(window, wavelength, sample)``, float32. On ``window``:
-        participant, session, start (s since the recording's start), valid (share of samples measured, 0 to 1, the least
-        of the sensors), motion (g) and ppg_quality (0 to 1). Attributes: sampling_rate (Hz), length, stride (s),
-        gravity_cutoff (Hz), device and source. Motion is 1.4826 times the median absolute deviation of the gravity-free
-        axes about their own medians, all axes pooled. Quality is `spectral_quality` of the best wavelength. Either is
-        NaN where its sensor is missing.
+        ``accel(window, axis, sample)`` without gravity and ``ppg(window, wavelength, sample)``, float32.
+
+        On ``window``: participant, session, start (s since the recording's start), valid (share of samples measured, 0
+        to 1, the least of the sensors), motion (g), ppg_quality (0 to 1), non_wear (share of the window in quarters of
+        an hour without wear, see `biosig.signals.non_wear`) and clipped (share of samples at the end of the sensor's
+        scale, the most of the sensors). Motion is 1.4826 times the median absolute deviation of the gravity-free axes
+        about their own medians, all axes pooled. Quality is `spectral_quality` of the best wavelength. Columns are NaN
+        where their sensor is missing, and non_wear for recordings under an hour.
+        ``posture(window, axis)``: angle of each axis above the horizontal, degrees (three axes only).
+
+        Attributes: sampling_rate (Hz), length, stride (s), gravity_cutoff (Hz), n_across_gaps (windows left out
+        because of gaps), device and source. With a `gate` also what `Gate.coverage` tells of the windows it judged.
+
+        A sample is clipped at or beyond the declared range, else at the greatest magnitude of the recording (1.5 g or
+        more; of PPG at either extreme of its own row) where three or more such samples stand in a row.
 
     Raises
     ------
@@ -55,66 +85,48 @@ def segment(recording, *, length=60.0, stride=None, sampling_rate=64.0, gravity_
         For a recording without accel and ppg, for sensors that share no time, and where less than one window is shared.
     """
     rate = check_sampling_rate(sampling_rate)
-    n_samples = _whole_samples(length, rate, "length")
-    n_stride = n_samples if stride is None else _whole_samples(stride, rate, "stride")
+    n_samples = whole_samples(length, rate, "length")
+    n_stride = n_samples if stride is None else whole_samples(stride, rate, "stride")
+    max_gap = check_max_gap(max_gap)
+    if gate is not None and not isinstance(gate, Gate):
+        raise ValueError(f"gate is a {type(gate).__name__}; expected a biosig.signals.Gate")
     signals = _signals(recording)
-    start, stop = _shared_time(signals)
-    n_grid = math.floor((stop - start) * rate + 1e-6)
+    gravity_cutoff = float(gravity_cutoff) if isinstance(gravity_cutoff, (int, float)) else gravity_cutoff
+    if "accel" in signals:
+        (gravity_cutoff,) = check_edges((gravity_cutoff,), GRAVITY_ORDER, rate)
+    begin, end = _shared_time({name: (t, measured_rate(t)) for name, (t, _, _) in signals.items()})
+    n_grid = math.floor((end - begin) * rate + 1e-6)
     if n_grid < n_samples:
         raise ValueError(
-            f"the recording has {stop - start:.1f} s in common to {' and '.join(signals)}; "
+            f"the recording has {end - begin:.1f} s in common to {' and '.join(signals)}; "
             f"a window of length={n_samples / rate:g} s needs at least that much: use a shorter length"
         )
-    n_windows = (n_grid - n_samples) // n_stride + 1
-    starts = np.arange(n_windows) * n_stride
-    variables: dict = {}
-    valid = np.ones(n_windows)
-    motion = np.full(n_windows, np.nan)
-    quality = np.full(n_windows, np.nan)
-    for name, (times, values, coord) in signals.items():
-        grid = read_times(times, values, rate, start, n_grid, max_gap, n_jobs)
-        measured = _measured(times, values, start, rate, n_grid)
-        valid = np.minimum(valid, _cut(measured[None], starts, n_samples).mean(axis=(1, 2)))
+    starts = np.arange((n_grid - n_samples) // n_stride + 1) * n_stride
+    readers = {name: GridReader(t, v.T, rate, begin, max_gap) for name, (t, v, _) in signals.items()}
+    ends, declared, non_wear = {}, {}, np.full(len(starts), np.nan)
+    for name, (times, values, _) in signals.items():
+        span = _declared_range(recording[name]) if name == "accel" else None
+        quarters = np.arange(math.floor((times[-1] - times[0]) / STEP) + 1)
+        each = moments(values, np.append(np.searchsorted(times, times[0] + quarters * STEP), len(times)), n_jobs)
+        ends[name] = scale_ends(each, span, acceleration=name == "accel")
+        declared[name] = span is not None
         if name == "accel":
-            grid = filter_values(grid, "highpass", (gravity_cutoff,), GRAVITY_ORDER, rate, n_jobs)
-        cut = _cut(grid, starts, n_samples)
-        if name == "accel":
-            motion = np.array([_robust_sd(window) for window in cut])
-        elif cut.shape[1]:
-            quality = np.fmax.reduce(spectral_quality(cut, rate, n_jobs=n_jobs), axis=1)
-        units = recording[name].attrs.get("units", "g" if name == "accel" else "1")
-        variables[name] = (("window", coord.dims[0], "sample"), cut, {"sampling_rate": rate, "units": units})
-        variables[coord.dims[0]] = coord
+            non_wear = _share_unworn(unworn(each), begin + starts / rate - times[0], n_samples / rate)
+    plan = Plan(
+        readers, ends, declared, starts, non_wear, n_samples, n_grid, rate, gravity_cutoff, bool(across_gaps), gate
+    )
+    columns, cuts, passed = all_blocks(plan, n_jobs)
+    n_judged = len(next(iter(passed.values())))
     attrs = {k: recording.attrs[k] for k in ("device", "source", "start_time") if k in recording.attrs}
     attrs |= {"sampling_rate": rate, "length": n_samples / rate, "stride": n_stride / rate}
-    attrs |= {"gravity_cutoff": float(gravity_cutoff)}
-    label = lambda key: ("window", np.full(n_windows, str(recording.attrs.get(key, "")), dtype=object))
-    return xr.Dataset(
-        variables,
-        coords={
-            "participant": label("participant"),
-            "session": label("session"),
-            "start": ("window", start + starts / rate, {"units": "s"}),
-            "valid": ("window", valid),
-            "motion": ("window", motion, {"units": "g"}),
-            "ppg_quality": ("window", quality),
-        },
-        attrs=attrs,
-    )
+    attrs |= {"gravity_cutoff": gravity_cutoff, "n_across_gaps": len(starts) - n_judged}
+    if gate is not None:
+        attrs |= tally(passed, n_judged)
+    return _dataset(recording, signals, begin, rate, columns, starts, cuts, attrs)
 
 
-def _whole_samples(seconds, rate: float, name: str) -> int:
-    try:
-        n = math.floor(float(seconds) * rate + 0.5)
-    except (TypeError, ValueError, OverflowError):
-        n = 0
-    if n < 1:
-        raise ValueError(f"{name} is {seconds!r}; expected seconds, at least one sample ({1 / rate:g} s)")
-    return n
-
-
-def _signals(recording) -> dict:
-    """Per sensor its time stamps (s), its rows (n_rows, n) in float32 and the coordinate that names the rows."""
+def _signals(recording) -> dict[str, tuple[np.ndarray, np.ndarray, xr.Variable]]:
+    """Per sensor its time stamps (s, sorted), its samples (n, n_rows) and the coordinate that names the rows."""
     if not isinstance(recording, xr.Dataset):
         raise ValueError(
             f"recording is a {type(recording).__name__}; expected the xarray.Dataset that biosig.read returns"
@@ -130,54 +142,80 @@ def _signals(recording) -> dict:
                 f"{name} has the dimensions {signal.dims}; expected ('{time_dim}', ...) with time in seconds"
             )
         row_dim = next(d for d in signal.dims if d != time_dim)
-        times = np.asarray(signal[time_dim].values, dtype=np.float64)
+        times = np.asarray(signal[time_dim].values)
+        values = signal.transpose(time_dim, row_dim).values
+        if times.dtype.kind not in "fiu" or values.dtype.kind not in "fiub":
+            raise ValueError(
+                f"{name} holds {values.dtype} and its time {times.dtype}; expected numbers, time in seconds"
+            )
+        times = np.ascontiguousarray(times, np.float64)
         if times.size < 2 or not np.isfinite(times).all() or times.min() == times.max():
             raise ValueError(
                 f"{name} has {times.size} samples; its time stamps must be finite and at least two distinct"
             )
-        values = np.ascontiguousarray(signal.transpose(row_dim, time_dim).values, dtype=np.float32)
-        found[name] = (times, values, signal[row_dim].reset_coords(drop=True).variable)
+        if values.dtype.type not in (np.float32, np.float64) or not values.dtype.isnative:
+            values = values.astype(np.float32)
+        times, rows = sort_by_time(times, values.T)
+        found[name] = (times, rows.T, signal[row_dim].reset_coords(drop=True).variable)
     if not found:
         raise ValueError(f"the recording holds {sorted(map(str, recording.data_vars))}; expected accel or ppg")
     return found
 
 
-def _shared_time(signals: dict) -> tuple[float, float]:
+def _shared_time(readers: dict[str, tuple[np.ndarray, float]]) -> tuple[float, float]:
     """First and last second (the last sample's own duration included) that all sensors cover."""
-    spans = {name: (t.min(), t.max() + 1 / measured_rate(t)) for name, (t, _, _) in signals.items()}
+    spans = {name: (float(t[0]), float(t[-1]) + 1 / rate) for name, (t, rate) in readers.items()}
     start = max(span[0] for span in spans.values())
     stop = min(span[1] for span in spans.values())
     if stop <= start:
         told = ", ".join(f"{name} from {a:.1f} to {b:.1f} s" for name, (a, b) in spans.items())
         raise ValueError(f"the sensors share no time ({told}); check the time coordinates of the recording")
-    return float(start), float(stop)
+    return start, stop
 
 
-def _measured(times, values, start: float, rate: float, n_grid: int) -> np.ndarray:
-    """1.0 where the sample nearest in time to a grid point is close by and was measured on every row, else 0.0."""
-    order = np.argsort(times, kind="stable")
-    times = times[order]
-    finite = np.isfinite(values).all(axis=0)[order]
-    wanted = start + np.arange(n_grid) / rate
-    right = np.clip(np.searchsorted(times, wanted), 1, times.size - 1)
-    nearest = right - (wanted - times[right - 1] < times[right] - wanted)
-    close = np.abs(times[nearest] - wanted) <= 1.0 / measured_rate(times)
-    return (finite[nearest] & close).astype(np.float64)
+def _declared_range(signal: xr.DataArray) -> float | None:
+    """End of the sensor's scale, g, where the recording tells it."""
+    try:
+        end = float(signal.attrs.get("range", math.nan))
+    except (TypeError, ValueError):
+        return None
+    return end if math.isfinite(end) and end > 0 else None
 
 
-def _cut(rows, starts, n_samples: int) -> np.ndarray:
-    """Windows (n_windows, n_rows, n_samples) of rows (n_rows, n), a fresh contiguous array."""
-    views = np.lib.stride_tricks.sliding_window_view(rows, n_samples, axis=1)
-    return np.ascontiguousarray(views[:, starts].transpose(1, 0, 2))
+def _share_unworn(verdict: np.ndarray, starts: np.ndarray, length: float) -> np.ndarray:
+    """Share of windows that lies in quarters of an hour without wear; NaN where that cannot be told."""
+    share, known = np.zeros(len(starts)), np.zeros(len(starts), np.bool_)
+    for i, unworn_here in enumerate(verdict):
+        if np.isnan(unworn_here):
+            continue
+        first, last = np.searchsorted(starts, [i * STEP - length, (i + 1) * STEP])
+        part = starts[first:last]
+        inside = np.clip(np.minimum(part + length, (i + 1) * STEP) - np.maximum(part, i * STEP), 0, None)
+        known[first:last] |= inside > 0
+        share[first:last] += unworn_here * inside / length
+    return np.where(known, np.minimum(share, 1.0), np.nan)
 
 
-def _robust_sd(window) -> float:
-    """Robust standard deviation of the rows about their own medians, pooled; NaN without samples."""
-    complete = np.isfinite(window)
-    if not complete.any():
-        return np.nan
-    if complete.all():
-        middle = np.median(window, axis=1, keepdims=True)
-        return float(1.4826 * np.median(np.abs(window - middle)))
-    deviations = [np.abs(row[ok] - np.median(row[ok])) for row, ok in zip(window, complete, strict=True) if ok.any()]
-    return float(1.4826 * np.median(np.concatenate(deviations)))
+def _dataset(recording, signals, begin: float, rate: float, columns, starts, cuts, attrs) -> xr.Dataset:
+    n_windows = len(columns["window"])
+    variables: dict = {}
+    for name, (_, _, coord) in signals.items():
+        units = recording[name].attrs.get("units", "g" if name == "accel" else "1")
+        told = {"sampling_rate": rate, "units": units}
+        variables[name] = (("window", coord.dims[0], "sample"), cuts[name], told)
+        variables[coord.dims[0]] = coord
+    label = lambda key: ("window", np.full(n_windows, str(recording.attrs.get(key, "")), dtype=object))
+    coords = {
+        "participant": label("participant"),
+        "session": label("session"),
+        "start": ("window", begin + starts[columns["window"]] / rate, {"units": "s"}),
+        "valid": ("window", columns["valid"]),
+        "motion": ("window", columns["motion"], {"units": "g"}),
+        "ppg_quality": ("window", columns["ppg_quality"]),
+        "non_wear": ("window", columns["non_wear"]),
+        "clipped": ("window", columns["clipped"]),
+    }
+    if "posture" in columns:
+        axis = signals["accel"][2].dims[0]
+        variables["posture"] = (("window", axis), columns["posture"], {"units": "degrees"})
+    return xr.Dataset(variables, coords=coords, attrs=attrs)

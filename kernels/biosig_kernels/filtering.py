@@ -12,7 +12,8 @@ from biosig_kernels.gaps import all_finite
 from biosig_kernels.jit import ELEMENTWISE, kernel
 
 LANES = 16  # rows that go through a filter side by side: one recursion alone waits for itself most of the time
-LONG = 1 << 17  # longer rows go one by one, to keep the working memory small
+LONG = 1 << 16  # longer rows are cut into overlapping pieces, which then go side by side
+PIECE = 1 << 15  # samples of a long stretch that one lane is responsible for
 
 
 @kernel(fastmath=ELEMENTWISE)
@@ -80,7 +81,39 @@ def _store(work, pad, target):
 
 
 @kernel
-def filter_rows(x, sos, states, pad, out, start, stop):
+def _load_piece(source, pad, begin, work):
+    """Copy a piece of a stretch that was continued by odd padding, from place `begin` of that, into `work` (n,)."""
+    n = source.size
+    first = np.float64(source[0])
+    last = np.float64(source[n - 1])
+    for i in range(work.size):
+        at = begin + i - pad
+        if at < 0:
+            work[i] = 2.0 * first - source[-at]
+        elif at < n:
+            work[i] = source[at]
+        else:
+            work[i] = 2.0 * last - source[2 * n - 2 - at]
+
+
+@kernel
+def _run_pieces(x, queue, n_queued, sos, states, pad, warm, lanes, out):
+    """Filter pieces of long stretches side by side; a row of `queue` is (row, begin, end, first sample kept)."""
+    width = lanes.shape[0]
+    for lane in range(LANES):
+        r, begin, end, keep = queue[min(lane, n_queued - 1)]
+        at = min(max(pad + keep - begin - warm, 0), end - begin + 2 * pad - width)
+        _load_piece(x[r, begin:end], pad, at, lanes[:, lane])
+    _run_lanes(lanes, width, sos, states, 1)
+    _run_lanes(lanes, width, sos, states, -1)
+    for lane in range(n_queued):
+        r, begin, end, keep = queue[lane]
+        at = min(max(pad + keep - begin - warm, 0), end - begin + 2 * pad - width)
+        _store(lanes[:, lane], pad + keep - begin - at, out[r, keep : min(keep + PIECE, end)])
+
+
+@kernel
+def filter_rows(x, sos, states, pad, warm, out, start, stop):
     """Filter rows ``start:stop`` of `x` without phase shift, each stretch between missing samples on its own.
 
     Parameters
@@ -93,13 +126,19 @@ def filter_rows(x, sos, states, pad, out, start, stop):
         Steady state of each section for a unit step at the input of the cascade.
     pad : int
         Samples of odd padding at both ends of a stretch.
+    warm : int
+        Samples after which the filter has forgotten how it was started. Pieces of long stretches overlap by so many.
     out : ndarray of x.dtype, shape (n_rows, n_samples)
         Receives the result; NaN for missing samples and for stretches of `pad` samples or fewer.
     """
     n = x.shape[1]
     block = 1 if n > LONG else LANES
-    lanes = np.empty((n + 2 * pad if block > 1 else 1, LANES))
-    alone = np.empty(n + 2 * pad)
+    width = PIECE + 2 * warm
+    in_pieces = n > LONG and width <= 3 * PIECE
+    lanes = np.empty((n + 2 * pad if block > 1 else (width if in_pieces else 1), LANES))
+    alone = np.empty(width if in_pieces else n + 2 * pad)
+    queue = np.empty((LANES, 4), np.int64)
+    n_queued = 0
     row = start
     while row < stop:
         last = min(row + block, stop)
@@ -116,16 +155,32 @@ def filter_rows(x, sos, states, pad, out, start, stop):
             row = last
             continue
         for r in range(row, last):
-            out[r, :] = np.nan
             begin = 0
             while begin < n:
                 end = begin
                 while end < n and np.isfinite(x[r, end]):
                     end += 1
-                if end - begin > pad:
+                size = end - begin
+                if in_pieces and size + 2 * pad >= width:
+                    for keep in range(begin, end, PIECE):
+                        queue[n_queued, 0] = r
+                        queue[n_queued, 1] = begin
+                        queue[n_queued, 2] = end
+                        queue[n_queued, 3] = keep
+                        n_queued += 1
+                        if n_queued == LANES:
+                            _run_pieces(x, queue, n_queued, sos, states, pad, warm, lanes, out)
+                            n_queued = 0
+                elif size > pad:
                     _load(x[r, begin:end], pad, alone)
-                    _run_alone(alone, end - begin + 2 * pad, sos, states, 1)
-                    _run_alone(alone, end - begin + 2 * pad, sos, states, -1)
+                    _run_alone(alone, size + 2 * pad, sos, states, 1)
+                    _run_alone(alone, size + 2 * pad, sos, states, -1)
                     _store(alone, pad, out[r, begin:end])
+                else:
+                    out[r, begin:end] = np.nan
+                if end < n:
+                    out[r, end] = np.nan
                 begin = end + 1
         row = last
+    if n_queued:
+        _run_pieces(x, queue, n_queued, sos, states, pad, warm, lanes, out)

@@ -70,6 +70,43 @@ def bridge_gaps(row, max_gap, filled, missing):
     return n_finite
 
 
+@kernel
+def bridge_stretch(row, max_gap, filled):
+    """Copy a row up to its first long gap, with the short gaps bridged by straight lines.
+
+    Parameters
+    ----------
+    row : ndarray of float32 or float64, shape (n,)
+        Its first sample is finite; others that are not finite are missing.
+    max_gap : float
+        Longest gap, in samples, that is bridged.
+    filled : ndarray, shape (n,) or longer
+        Receives the stretch.
+
+    Returns
+    -------
+    int
+        Length of the stretch; its last sample is finite.
+    """
+    last = 0
+    filled[0] = row[0]
+    for i in range(1, row.size):
+        value = row[i]
+        if not np.isfinite(value):
+            if i - last > max_gap:
+                break
+            continue
+        gap = i - last - 1
+        left = filled[last]
+        if gap > 0:
+            slope = (np.float64(value) - left) / (gap + 1)
+            for k in range(1, gap + 1):
+                filled[last + k] = left + slope * k
+        filled[i] = value
+        last = i
+    return last + 1
+
+
 @kernel(fastmath=REDUCTION | {"nnan"})
 def _is_flat(row):
     """Whether the range of finite values is no more than the rounding of the largest."""

@@ -8,94 +8,222 @@ I0-sinh window function", ISCAS 1974.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from biosig_kernels.gaps import bridge_gaps
+from biosig_kernels.gaps import all_finite, bridge_stretch
 from biosig_kernels.jit import REDUCTION, kernel
 
 
-@kernel(fastmath=REDUCTION)
-def resample_rows(x, first, step, table, max_gap, out, start, stop):
-    """Interpolate rows ``start:stop`` of `x` at the sample positions ``first + j * step``.
+class Clock(NamedTuple):
+    """Where output sample ``j`` lies among the input samples.
 
-    Parameters
-    ----------
-    x : ndarray of float32 or float64, shape (n_rows, n_in)
-        Samples; not finite means missing.
-    first, step : float
-        Positions in units of input samples. All positions must lie in [-1, n_in).
-    table : ndarray of x.dtype, shape (n_phases + 1, 2 * half)
-        Row `p` weighs the samples ``floor(position) - half + 1 ...  floor(position) + half`` for a position whose
-        fraction is ``p / n_phases``. Fractions in between mix two neighbouring rows.
-    max_gap : float
-        Gaps of more samples than this stay missing, as do both ends.
-    out : ndarray of x.dtype, shape (n_rows, n_out)
-        Receives the result; NaN where the nearest input sample stays missing. Beyond the ends of a row the signal is
-        continued by point reflection about the end sample, which keeps level and slope.
+    For a rational ratio (``up > 0``), with ``q, r = divmod(j * down, up)``: between the samples ``whole + q +
+    carry[r]`` and the next, nearest to ``whole + q + near[r]``, weighed by row `r` of the table. Otherwise
+    (``up == 0``) at ``first + j * step``, weighed by the two rows of the table on either side.
     """
-    n_in = x.shape[1]
-    n_out = out.shape[1]
-    taps = table.shape[1]
-    half = taps // 2
-    n_phases = table.shape[0] - 1
-    padded = np.empty(n_in + 2 * half, x.dtype)
-    missing = np.empty(n_in, np.bool_)
-    for r in range(start, stop):
-        body = padded[half : half + n_in]
-        n_finite = bridge_gaps(x[r], max_gap, body, missing)
-        target = out[r]
-        if n_finite == 0:
-            target[:] = np.nan
-            continue
-        for k in range(1, half + 1):
-            inner = min(k, n_in - 1)
-            padded[half - k] = 2 * body[0] - body[inner]
-            padded[half + n_in - 1 + k] = 2 * body[n_in - 1] - body[n_in - 1 - inner]
-        for j in range(n_out):
-            position = first + j * step
-            nearest = min(max(math.floor(position + 0.5), 0), n_in - 1)
-            if missing[nearest]:
-                target[j] = np.nan
-                continue
-            base = math.floor(position)
-            phase = (position - base) * n_phases
-            row = int(phase)
-            mix = phase - row
-            if mix > 1 - 1e-6:
-                row += 1
-                mix = 0.0
-            segment = padded[base + 1 : base + 1 + taps]
-            weights = table[row]
-            total = x.dtype.type(0)
-            for t in range(taps):
-                total += weights[t] * segment[t]
-            if mix > 1e-6:
-                weights = table[row + 1]
-                other = x.dtype.type(0)
-                for t in range(taps):
-                    other += weights[t] * segment[t]
-                total += x.dtype.type(mix) * (other - total)
-            target[j] = total
+
+    whole: int
+    up: int
+    down: int
+    carry: np.ndarray
+    near: np.ndarray
+    first: float
+    step: float
 
 
 @kernel
-def grid_rows(times, x, first, step, line_above, max_gap, out, start, stop):
-    """Read irregular samples at the times ``first + j * step``.
+def nearest_sample(clock, j):
+    """Index of the input sample nearest to output sample `j`."""
+    if clock.up > 0:
+        q = j * clock.down
+        whole = q // clock.up
+        return clock.whole + whole + clock.near[q - whole * clock.up]
+    return math.floor(clock.first + j * clock.step + 0.5)
+
+
+@kernel(fastmath=REDUCTION)
+def _four_sums(weights, x, a, b, c, d):
+    """Scalar products of `weights` with four stretches of `x`: one load of a weight serves four outputs."""
+    taps = weights.size
+    at_a, at_b, at_c, at_d = x[a : a + taps], x[b : b + taps], x[c : c + taps], x[d : d + taps]
+    sum_a = sum_b = sum_c = sum_d = x.dtype.type(0)
+    for t in range(taps):
+        sum_a += weights[t] * at_a[t]
+        sum_b += weights[t] * at_b[t]
+        sum_c += weights[t] * at_c[t]
+        sum_d += weights[t] * at_d[t]
+    return sum_a, sum_b, sum_c, sum_d
+
+
+@kernel(fastmath=REDUCTION)
+def _two_sums(left, right, x, a):
+    """Scalar products of two rows of weights with one stretch of `x`."""
+    taps = left.size
+    segment = x[a : a + taps]
+    at_left = at_right = x.dtype.type(0)
+    for t in range(taps):
+        at_left += left[t] * segment[t]
+        at_right += right[t] * segment[t]
+    return at_left, at_right
+
+
+@kernel
+def _by_phase(padded, shift, clock, table, j0, begin, end, target):
+    """Outputs ``begin:end`` of a rational ratio, those that share a row of weights four at a time.
+
+    Every output goes through the same sums in the same order, however a signal is cut into pieces.
+    """
+    up, down = clock.up, clock.down
+    for phase in range(min(up, end - begin)):
+        j = begin + phase
+        q = (j0 + j) * down
+        whole = q // up
+        r = q - whole * up
+        at = clock.whole + whole + clock.carry[r] + 1 - shift
+        while j < end:
+            k1, k2, k3 = j + up, j + 2 * up, j + 3 * up
+            a1 = at + down if k1 < end else at
+            a2 = at + 2 * down if k2 < end else at
+            a3 = at + 3 * down if k3 < end else at
+            s0, s1, s2, s3 = _four_sums(table[r], padded, at, a1, a2, a3)
+            target[j] = s0
+            if k1 < end:
+                target[k1] = s1
+            if k2 < end:
+                target[k2] = s2
+            if k3 < end:
+                target[k3] = s3
+            j += 4 * up
+            at += 4 * down
+
+
+@kernel
+def _between_phases(padded, shift, clock, table, j0, begin, end, target):
+    """Outputs ``begin:end`` of any other ratio, each mixed from the two nearest rows of weights."""
+    n_phases = table.shape[0] - 1
+    for j in range(begin, end):
+        position = clock.first + (j0 + j) * clock.step
+        base = math.floor(position)
+        phase = (position - base) * n_phases
+        row = min(int(phase), n_phases - 1)
+        mix = padded.dtype.type(phase - row)
+        left, right = _two_sums(table[row], table[row + 1], padded, int(base) + 1 - shift)
+        target[j] = left + mix * (right - left)
+
+
+@kernel
+def resample_rows(x, origin, clock, table, max_gap, j0, out, start, stop):
+    """Compute output samples ``j0, j0 + 1, ...`` of rows ``start:stop`` of `x`.
+
+    Parameters
+    ----------
+    x : ndarray of float32 or float64, shape (n_rows, n)
+        Input samples ``origin ... origin + n - 1``; not finite means missing. Every output must lie less than one
+        sample before the first and after the last of them.
+    origin : int
+    clock : Clock
+    table : ndarray of x.dtype, shape (at least up, 2 * half) or (n_phases + 1, 2 * half)
+        A row weighs the samples ``base - half + 1 ... base + half`` about a position between ``base`` and the next.
+        Of a rational clock, row `r` serves its remainder `r`; otherwise row `p` the fraction ``p / n_phases``.
+    max_gap : float
+        Gaps of up to so many samples are bridged by straight lines. Longer ones part the row into stretches that know
+        nothing of each other.
+    j0 : int
+        Zero or more.
+    out : ndarray of x.dtype, shape (n_rows, n_out)
+        Receives the result; NaN where the nearest input sample is missing for good. Beyond the ends of a stretch the
+        signal is continued by point reflection about the end sample, which keeps level and slope.
+    """
+    n = x.shape[1]
+    n_out = out.shape[1]
+    half = table.shape[1] // 2
+    padded = np.empty(n + 2 * half, x.dtype)
+    for r in range(start, stop):
+        row, target = x[r], out[r]
+        complete = all_finite(row)
+        begin = 0
+        done = 0
+        while begin < n and done < n_out:
+            if complete:
+                end = n
+                padded[half : half + n] = row
+            else:
+                while begin < n and not np.isfinite(row[begin]):
+                    begin += 1
+                if begin == n:
+                    break
+                end = begin + bridge_stretch(row[begin:], max_gap, padded[half:])
+            size = end - begin
+            low, high = padded[half], padded[half + size - 1]
+            for k in range(1, half + 1):
+                inner = min(k, size - 1)
+                padded[half - k] = 2 * low - padded[half + inner]
+            for k in range(1, half + 1):
+                inner = min(k, size - 1)
+                padded[half + size - 1 + k] = 2 * high - padded[half + size - 1 - inner]
+            while begin > 0 and done < n_out and nearest_sample(clock, j0 + done) - origin < begin:
+                target[done] = np.nan
+                done += 1
+            last = n_out
+            if end < n:
+                last = done
+                while last < n_out and nearest_sample(clock, j0 + last) - origin < end:
+                    last += 1
+            if clock.up > 0:
+                _by_phase(padded, origin + begin, clock, table, j0, done, last, target)
+            else:
+                _between_phases(padded, origin + begin, clock, table, j0, done, last, target)
+            done = last
+            begin = end
+        target[done:] = np.nan
+
+
+@kernel
+def mark_measured(x, origin, clock, j0, measured):
+    """Tell for the outputs ``j0, j0 + 1, ...`` whether the nearest input sample was measured on every row.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n_rows, n)
+        Input samples ``origin ... origin + n - 1``.
+    origin : int
+    clock : Clock
+    j0 : int
+    measured : ndarray of bool, shape (n_out,)
+        Receives False also where there is no such sample.
+    """
+    n = x.shape[1]
+    finite = np.ones(n, np.bool_)
+    for r in range(x.shape[0]):
+        if not all_finite(x[r]):
+            for i in range(n):
+                finite[i] &= np.isfinite(x[r, i])
+    for j in range(measured.size):
+        at = nearest_sample(clock, j0 + j) - origin
+        measured[j] = 0 <= at < n and finite[at]
+
+
+@kernel
+def grid_rows(times, x, first, step, line_above, max_gap, j0, out, start, stop):
+    """Read irregular samples at the times ``first + j * step`` for ``j = j0, j0 + 1, ...``.
 
     Neighbours up to `line_above` apart are joined by a cubic Hermite piece whose slopes come from the parabola through
-    three samples, neighbours further apart (up to `max_gap`) by a straight line; in longer gaps and outside the samples
-    the result is NaN except within half a step of a sample, which is then held. Missing samples are skipped, row by
-    row.
+    three samples (none of them further than `max_gap` away), neighbours further apart (up to `max_gap`) by a straight
+    line; in longer gaps and outside the samples the result is NaN except within half a step of a sample, which is then
+    held. Missing samples are skipped, row by row.
 
     Parameters
     ----------
     times : ndarray of float64, shape (n_in,)
         Seconds, strictly increasing.
-    x : ndarray of float64, shape (n_rows, n_in)
+    x : ndarray of float32 or float64, shape (n_rows, n_in)
     first, step, line_above, max_gap : float
         Seconds.
-    out : ndarray of float64, shape (n_rows, n_out)
+    j0 : int
+    out : ndarray of x.dtype, shape (n_rows, n_out)
+        Arithmetic is in float64.
     """
     n_in = x.shape[1]
     n_out = out.shape[1]
@@ -110,7 +238,7 @@ def grid_rows(times, x, first, step, line_above, max_gap, out, start, stop):
                 n += 1
         right = 0  # first sample after the wanted time
         for j in range(n_out):
-            wanted = first + j * step
+            wanted = first + (j0 + j) * step
             while right < n and t[right] <= wanted:
                 right += 1
             left = right - 1
@@ -124,10 +252,10 @@ def grid_rows(times, x, first, step, line_above, max_gap, out, start, stop):
                     slope = rise / width
                     at_left = slope
                     at_right = slope
-                    if left > 0:
+                    if left > 0 and t[left] - t[left - 1] <= max_gap:
                         before = t[left] - t[left - 1]
                         at_left = (before * slope + width * (v[left] - v[left - 1]) / before) / (before + width)
-                    if right < n - 1:
+                    if right < n - 1 and t[right + 1] - t[right] <= max_gap:
                         after = t[right + 1] - t[right]
                         at_right = (after * slope + width * (v[right + 1] - v[right]) / after) / (after + width)
                     value += u * (1 - u) * width * ((1 - u) * (at_left - slope) - u * (at_right - slope))

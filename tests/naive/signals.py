@@ -31,7 +31,7 @@ def resample(row, positions, ratio, attenuation, pass_edge):
     n = len(row)
     scale = min(1.0, ratio)
     beta = 0.1102 * (attenuation - 8.7)
-    half = int(np.ceil(((attenuation - 7.95) / (2.285 * np.pi * (1 - pass_edge) * scale) + 1) / 2))
+    half = 8 * int(np.ceil(((attenuation - 7.95) / (2.285 * np.pi * (1 - pass_edge) * scale) + 1) / 16))
 
     def sample(i):
         if i < 0:
@@ -56,7 +56,7 @@ def grid(times, row, wanted, step, line_above, max_gap):
     t, v = times[np.isfinite(row)], row[np.isfinite(row)]
 
     def slope(i):
-        if i == 0 or i == len(t) - 1:
+        if i == 0 or i == len(t) - 1 or max(t[i + 1] - t[i], t[i] - t[i - 1]) > max_gap:
             return None
         return np.polyval(np.polyder(np.polyfit(t[i - 1 : i + 2] - t[i], v[i - 1 : i + 2], 2)), 0.0)
 

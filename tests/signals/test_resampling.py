@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biosig.signals import resample, resample_irregular
-from biosig.signals.resampling import measured_rate
+from biosig.signals._grid import measured_rate
 
 PAIRS = [(32, 64), (100, 64), (51.7, 64), (64, 51.7), (51.723, 64), (64, 16), (125, 64)]
 

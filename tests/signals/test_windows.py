@@ -86,17 +86,20 @@ def test_missing_samples_stay_and_are_counted():
     values = recording["ppg"].values
     values[64 * 70 : 64 * 75] = np.nan  # 5 s of the second window
     values[64 * 10 : 64 * 10 + 16] = np.nan  # a quarter second: bridged, but not valid
-    windows = segment(recording)
+    windows = segment(recording, across_gaps=True)
     np.testing.assert_allclose(windows["valid"], [1 - 0.25 / 60, 1 - 5 / 60], atol=1e-3)
     missing = np.isnan(windows["ppg"].values[:, 0])
     np.testing.assert_array_equal(missing.sum(axis=1), [0, 320])
     assert np.isfinite(windows["accel"]).all()
     assert Gate().mask(windows).tolist() == [True, False]
+    without = segment(recording)
+    assert without.sizes["window"] == 1 and without.attrs["n_across_gaps"] == 1
+    np.testing.assert_array_equal(without["ppg"], windows["ppg"][:1])
 
 
 def test_a_hole_in_the_clock_is_missing_too():
     recording = make_recording().isel(time_accel=np.r_[0 : 32 * 20, 32 * 26 : 32 * 150])
-    windows = segment(recording)
+    windows = segment(recording, across_gaps=True)
     np.testing.assert_allclose(windows["valid"], [1 - 6 / 60, 1], atol=2e-3)
     np.testing.assert_allclose(np.isnan(windows["accel"].values[0, 0]).mean(), 0.1, atol=2e-3)
 
@@ -108,7 +111,7 @@ def test_one_sensor_alone():
     ppg = segment(recording.drop_vars(["accel", "time_accel", "axis"]))
     assert "accel" not in ppg and np.isnan(ppg["motion"]).all() and np.isfinite(ppg["ppg_quality"]).all()
     assert Gate().mask(accel).all() and Gate().mask(ppg).all()
-    assert set(Gate().coverage(accel)) == {"n_windows", "n_kept", "coverage", "incomplete", "moving"}
+    assert set(Gate().coverage(accel)) == {"n_windows", "n_kept", "coverage", "incomplete", "moving", "not_worn"}
 
 
 def test_gate():
@@ -123,6 +126,7 @@ def test_gate():
         "coverage": 0.25,
         "incomplete": 0.0,
         "moving": 0.5,
+        "not_worn": 0.0,
         "poor_ppg": 0.25,
     }
     assert np.isnan(gate.coverage(windows.isel(window=slice(0, 0)))["coverage"])

@@ -1,0 +1,123 @@
+"""Medians of float32 samples by halving the range of their bit patterns, without sorting.
+
+The bit patterns of floats of one sign are in the order of their values, so a search over integers finds the middle
+value exactly; each step counts the samples below a pivot, which is one vectorised pass.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from biosig_kernels.jit import kernel
+
+FEW = 48  # so many candidates are sorted by hand
+
+
+@kernel
+def _to_keys(bits):
+    """Turn bit patterns (n,) int32 of floats into integers in the order of the floats, in place; its own inverse."""
+    for i in range(bits.size):
+        bits[i] = bits[i] ^ ((bits[i] >> np.int32(31)) & np.int32(0x7FFFFFFF))
+
+
+@kernel
+def _count_up_to(keys, limit):
+    total = 0
+    for i in range(keys.size):
+        total += keys[i] <= limit
+    return total
+
+
+@kernel
+def _pick(keys, k):
+    """Value of rank `k` (from 0) among integers `keys` (n,)."""
+    low, high = np.int64(keys[0]), np.int64(keys[0])
+    for i in range(keys.size):
+        low = min(low, np.int64(keys[i]))
+        high = max(high, np.int64(keys[i]))
+    low -= 1  # the value of rank k lies in (low, high]
+    below, up_to = 0, keys.size
+    few = np.empty(FEW, np.int64)
+    while high - low > 1:
+        if up_to - below <= FEW:
+            n = 0
+            for i in range(keys.size):
+                key = np.int64(keys[i])
+                if low < key <= high:
+                    at = n
+                    while at > 0 and few[at - 1] > key:
+                        few[at] = few[at - 1]
+                        at -= 1
+                    few[at] = key
+                    n += 1
+            return few[k - below]
+        pivot = (low + high) // 2
+        count = _count_up_to(keys, np.int32(pivot))
+        if count > k:
+            high, up_to = pivot, count
+        else:
+            low, below = pivot, count
+    return high
+
+
+@kernel
+def median_of(values):
+    """Median of finite float32 `values` (n,), n > 0; `values` are used up.
+
+    Returns
+    -------
+    float
+        As ``numpy.median`` gives it: of an even number, the mean of the two in the middle, in float32.
+    """
+    keys = values.view(np.int32)
+    _to_keys(keys)
+    n = keys.size
+    middle = _pick(keys, (n - 1) // 2)
+    upper = middle
+    if n % 2 == 0 and _count_up_to(keys, np.int32(middle)) <= n // 2:
+        upper = np.int64(2147483647)
+        for i in range(n):
+            if middle < keys[i] < upper:
+                upper = np.int64(keys[i])
+    keys[0] = np.int32(middle)
+    keys[n - 1] = np.int32(upper)
+    if n == 1:
+        _to_keys(keys)
+        return np.float64(values[0])
+    _to_keys(keys)
+    # Halved first: the sum of two huge values would overflow.
+    return np.float64(values[0] * np.float32(0.5) + values[n - 1] * np.float32(0.5))
+
+
+@kernel
+def robust_spread(x, scratch, out, start, stop):
+    """Robust standard deviation of windows ``start:stop``, all rows of a window pooled.
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (n_windows, n_rows, n_samples)
+        Not finite means missing.
+    scratch : ndarray of float32, shape (2, n_rows * n_samples)
+        Overwritten.
+    out : ndarray of float64, shape (n_windows,)
+        Receives 1.4826 times the median absolute deviation of the samples about the median of their own row; NaN
+        without samples.
+    """
+    n_rows, n = x.shape[1], x.shape[2]
+    deviations, row = scratch[0], scratch[1]
+    for w in range(start, stop):
+        total = 0
+        for r in range(n_rows):
+            count = 0
+            for i in range(n):
+                if np.isfinite(x[w, r, i]):
+                    row[count] = x[w, r, i]
+                    count += 1
+            if count == 0:
+                continue
+            deviations[total : total + count] = row[:count]
+            middle = np.float32(median_of(row[:count]))
+            for i in range(total, total + count):
+                deviations[i] = abs(deviations[i] - middle)
+            total += count
+        out[w] = 1.4826 * median_of(deviations[:total]) if total else np.nan
