@@ -122,7 +122,7 @@ class TestBadInput:
     def test_constant_and_missing_signals_do_not_pass_the_gate(self, tmp_path, capsys):
         from biosig.recordings import make_recording, write
 
-        for number, value in enumerate((1.0, np.nan)):
+        for number, value in enumerate((1.0, -1.0, np.nan)):
             recording = make_recording(
                 accel=np.full((128 * 64, 3), value, np.float32),
                 ppg=np.full((128 * 64, 1), value, np.float32),

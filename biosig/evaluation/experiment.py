@@ -138,6 +138,12 @@ def experiment(
             which = "test" if not (split == 0).any() else "training"
             raise ValueError(f"not one {which} recording can be used ({too_short[0][0]}: {too_short[0][1]})")
     else:
+        if len(np.unique(cohort.participants)) < 2:
+            left_out = "; ".join(f"{name}: {reason}" for name, reason in [*skipped, *too_short][:3])
+            raise ValueError(
+                "recordings of 1 participant can be used, folds need 2 or more: give more people, or --test folders"
+                + (f" (left out: {left_out})" if left_out else "")
+            )
         split = participant_folds(cohort.participants, n_folds)
     return run(
         cohort,
