@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biosig.signals import Gate, remove_gravity, resample, segment, spectral_quality
+from biosig.signals import _blocks as blocks
 
 
 def make_recording(seconds=150.0, accel_start=1.0, ppg_start=3.25, accel_rate=32.0, ppg_rate=64.0):
@@ -132,6 +133,94 @@ def test_gate():
     assert np.isnan(gate.coverage(windows.isel(window=slice(0, 0)))["coverage"])
 
 
+def big_recording(seed=0):
+    """Acceleration in turns still and moving with short and long gaps, and a PPG at another rate: several blocks."""
+    recording = make_recording(1500.0, accel_rate=50.0, ppg_rate=40.0)
+    rng = np.random.default_rng(seed)
+    accel, ppg = recording["accel"].values, recording["ppg"].values
+    for begin in range(0, len(accel), 20_000):
+        accel[begin : begin + 8000] += 0.4 * rng.normal(size=(min(8000, len(accel) - begin), 3)).astype(np.float32)
+    for values in (accel, ppg):
+        for begin in rng.integers(0, len(values), 6):
+            values[begin : begin + int(rng.choice([3, 15, 300]))] = np.nan
+    return recording
+
+
+@pytest.mark.parametrize("uneven", [False, True])
+def test_blocks_do_not_show(monkeypatch, uneven):
+    recording = big_recording()
+    if uneven:  # a hole in the clock and jitter of a fifth of a sample
+        time = recording["time_accel"].values
+        jitter = np.random.default_rng(1).uniform(-0.2, 0.2, time.size) / 50
+        recording = recording.assign_coords(time_accel=time + jitter).isel(
+            time_accel=np.r_[0:30_000, 31_000 : time.size]
+        )
+    options = {"length": 20, "stride": 7, "across_gaps": True}
+    whole = segment(recording, **options)
+    monkeypatch.setattr(blocks, "BLOCK", 4096)
+    monkeypatch.setattr(blocks, "MOST_CUT", 8192)
+    parts = segment(recording, **options, n_jobs=3)
+    assert len(whole["start"]) == len(parts["start"]) > 200
+    np.testing.assert_array_equal(parts["ppg"], whole["ppg"])
+    np.testing.assert_allclose(parts["accel"], whole["accel"], atol=2e-7)
+    for name in ("start", "valid", "clipped", "posture", "non_wear", "ppg_quality"):
+        np.testing.assert_allclose(parts[name], whole[name], atol=1e-6)
+    np.testing.assert_allclose(parts["motion"], whole["motion"], atol=2e-7)
+
+
+def test_gated_windows_are_those_the_gate_would_keep():
+    recording = big_recording()
+    gate = Gate(max_motion=0.02, min_ppg_quality=0.5)
+    every = segment(recording, length=20)
+    kept = segment(recording, length=20, gate=gate)
+    mask = gate.mask(every)
+    assert 0 < mask.sum() < len(mask)
+    xr.testing.assert_identical(kept.drop_attrs(deep=False), every.isel(window=mask).drop_attrs(deep=False))
+    told = gate.coverage(every)
+    assert {k: kept.attrs[k] for k in told} == told
+    assert kept.attrs["n_across_gaps"] == every.attrs["n_across_gaps"] > 0
+    none = segment(recording, length=20, gate=Gate(max_motion=-1.0))
+    assert none.sizes["window"] == 0 and none["accel"].shape[1:] == (3, 1280) and none.attrs["coverage"] == 0
+
+
+def test_windows_never_cross_gaps_unless_allowed():
+    recording = big_recording()
+    closed, open_ = segment(recording, length=20), segment(recording, length=20, across_gaps=True)
+    complete = np.isfinite(open_["accel"]).all(("axis", "sample")) & np.isfinite(open_["ppg"]).all(
+        ("wavelength", "sample")
+    )
+    np.testing.assert_array_equal(closed["start"], open_["start"][complete])
+    assert closed.attrs["n_across_gaps"] == (~complete).sum() > 0
+    assert (closed["valid"] < 1).any()  # short gaps were bridged, and counted
+
+
+def test_posture_clipping_and_wear():
+    rate = 10.0
+    rng = np.random.default_rng(0)
+    n = int(2 * 3600 * rate)
+    accel = np.array([0.0, 0.6, 0.8]) + 0.05 * rng.normal(size=(n, 3))
+    accel[: n // 2] = [0.0, -0.6, 0.8]  # the first hour on a table
+    accel[-600:-300, 0] = 2.0
+    accel[-100, 1] = -2.0  # one sample alone is no flat top
+    recording = xr.Dataset(
+        {"accel": (("time_accel", "axis"), accel.astype(np.float32), {"units": "g"})},
+        coords={"time_accel": np.arange(n) / rate, "axis": list("xyz")},
+    )
+    windows = segment(recording, length=60, sampling_rate=16)
+    wanted = np.degrees(np.arctan2([0.0, 0.6, 0.8], [1.0, 0.8, 0.6]))
+    np.testing.assert_allclose(windows["posture"][70], wanted, atol=0.3)
+    np.testing.assert_allclose(windows["posture"][10], wanted * [1, -1, 1], atol=0.1)
+    np.testing.assert_array_equal(windows["non_wear"], np.arange(120) < 60)
+    assert Gate(max_motion=1).mask(windows).sum() == 60
+    assert Gate(max_motion=1, max_non_wear=1).mask(windows).all()
+    np.testing.assert_allclose(windows["clipped"].values[-1:], 0.5, atol=0.01)
+    assert (windows["clipped"].values[:-1] == 0).all()
+    recording["accel"].attrs["range"] = 2.0
+    np.testing.assert_allclose(segment(recording, length=60, sampling_rate=16)["clipped"].values[-1], 0.5, atol=0.01)
+    recording["accel"].attrs["range"] = 0.75
+    assert segment(recording, length=60, sampling_rate=16)["clipped"].values[0] == 1
+
+
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
@@ -143,6 +232,9 @@ def test_gate():
         (lambda r: r, {"stride": -1}, "stride is -1"),
         (lambda r: r, {"sampling_rate": 0}, "sampling_rate is 0"),
         (lambda r: r, {"gravity_cutoff": 50}, "cutoff is 50"),
+        (lambda r: r, {"gravity_cutoff": None}, "cutoff is None"),
+        (lambda r: r, {"max_gap": np.nan}, "max_gap is nan"),
+        (lambda r: r, {"gate": 0.05}, "gate is a float"),
         (lambda r: r.isel(time_accel=slice(0, 1)), {}, "accel has 1 samples"),
         (lambda r: r.rename(time_ppg="t"), {}, "ppg has the dimensions"),
     ],
