@@ -77,7 +77,7 @@ class GridReader:
         part = out if (begin, end) == (j0, j1) else np.empty((len(out), end - begin), self.dtype)
         inner = measured[begin - j0 : end - j0]
         if self.even:
-            piece = np.ascontiguousarray(self.values[:, lo:hi], dtype=self.dtype)
+            piece = self._raw(lo, hi)
             mark_measured(piece, lo, self.how.clock, begin, inner)
         else:
             piece, times, finite = self._even_out(lo, hi)
@@ -115,6 +115,10 @@ class GridReader:
         a, b = np.searchsorted(self.times, edges)
         return int(a), int(b)
 
+    def _raw(self, lo: int, hi: int) -> np.ndarray:
+        with np.errstate(over="ignore"):  # beyond float32 is infinite, so missing
+            return np.ascontiguousarray(self.values[:, lo:hi], dtype=self.dtype)
+
     def _even_out(self, lo: int, hi: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Samples ``lo:hi`` of the even clock, the time stamps about them, and which of these were measured."""
         step = 1 / self.rate
@@ -124,7 +128,7 @@ class GridReader:
         a = int(np.searchsorted(self.times, self.first_time + lo * step - margin))
         b = int(np.searchsorted(self.times, self.first_time + hi * step + margin, side="right"))
         times = self.times[a:b]
-        values = np.ascontiguousarray(self.values[:, a:b], dtype=self.dtype)
+        values = self._raw(a, b)
         even = np.empty((len(values), hi - lo), self.dtype)
         fresh = np.concatenate((np.ones(min(1, times.size), bool), np.diff(times) > REPEATED * step))
         if not fresh.all():

@@ -82,7 +82,7 @@ def band_envelope(x, sampling_rate, *, bands=BANDS, envelope_rate=16.0, floor=NO
     bank, lengths = _filter_bank(pairs, rate)
     n_windows, n_channels, n_samples = windows.shape
     n_out = math.floor(n_samples * envelope_rate / rate + 0.5)
-    rows = windows.reshape(-1, n_samples)
+    rows = windows.reshape(n_windows * n_channels, n_samples)
     out = np.empty((len(rows), len(pairs), n_out), np.float32)
 
     def work(start: int, stop: int) -> None:

@@ -154,7 +154,8 @@ def _signals(recording) -> dict[str, tuple[np.ndarray, np.ndarray, xr.Variable]]
                 f"{name} has {times.size} samples; its time stamps must be finite and at least two distinct"
             )
         if values.dtype.type not in (np.float32, np.float64) or not values.dtype.isnative:
-            values = values.astype(np.float32)
+            with np.errstate(over="ignore"):  # beyond float32 is infinite, so missing
+                values = values.astype(np.float32)
         times, rows = sort_by_time(times, values.T)
         found[name] = (times, rows.T, signal[row_dim].reset_coords(drop=True).variable)
     if not found:

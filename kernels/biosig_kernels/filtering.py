@@ -65,10 +65,15 @@ def _run_alone(work, n, sos, states, direction):
 def _load(source, pad, work):
     """Copy a stretch into `work`, with odd padding at both ends."""
     n = source.size
+    work[pad : pad + n] = source
+    _pad_ends(source, pad, work)
+
+
+@kernel
+def _pad_ends(source, pad, work):
+    n = source.size
     first = np.float64(source[0])
     last = np.float64(source[n - 1])
-    for i in range(n):
-        work[pad + i] = source[i]
     for k in range(1, pad + 1):
         work[pad - k] = 2.0 * first - source[k]
         work[pad + n - 1 + k] = 2.0 * last - source[n - 1 - k]
@@ -78,6 +83,35 @@ def _load(source, pad, work):
 def _store(work, pad, target):
     for i in range(target.size):
         target[i] = work[pad + i]
+
+
+@kernel
+def _load_lanes(x, pad, lanes):
+    """Copy rows (up to LANES of them; the last one is repeated) side by side into `lanes`, with odd padding."""
+    n_rows, n = x.shape
+    for lane in range(LANES):
+        _pad_ends(x[min(lane, n_rows - 1)], pad, lanes[:, lane])
+    if n_rows < LANES:
+        for lane in range(LANES):
+            for i in range(n):
+                lanes[pad + i, lane] = x[min(lane, n_rows - 1), i]
+        return
+    for i in range(n):  # an inner loop of known length becomes whole vectors
+        for lane in range(LANES):
+            lanes[pad + i, lane] = x[lane, i]
+
+
+@kernel
+def _store_lanes(lanes, pad, out):
+    n_rows, n = out.shape
+    whole = n - n % LANES if n_rows == LANES else 0
+    for begin in range(0, whole, LANES):  # few cache lines at a time, in loops of known length
+        for row in range(LANES):
+            for k in range(LANES):
+                out[row, begin + k] = lanes[pad + begin + k, row]
+    for row in range(n_rows):
+        for i in range(whole, n):
+            out[row, i] = lanes[pad + i, row]
 
 
 @kernel
@@ -146,12 +180,10 @@ def filter_rows(x, sos, states, pad, warm, out, start, stop):
         for r in range(row, last):
             complete = complete and all_finite(x[r])
         if complete:
-            for lane in range(LANES):
-                _load(x[min(row + lane, last - 1)], pad, lanes[:, lane])
+            _load_lanes(x[row:last], pad, lanes)
             _run_lanes(lanes, n + 2 * pad, sos, states, 1)
             _run_lanes(lanes, n + 2 * pad, sos, states, -1)
-            for r in range(row, last):
-                _store(lanes[:, r - row], pad, out[r])
+            _store_lanes(lanes, pad, out[row:last])
             row = last
             continue
         for r in range(row, last):

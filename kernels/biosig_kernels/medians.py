@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from biosig_kernels.gaps import all_finite
 from biosig_kernels.jit import kernel
 
 FEW = 48  # so many candidates are sorted by hand
@@ -37,19 +38,15 @@ def _pick(keys, k):
         high = max(high, np.int64(keys[i]))
     low -= 1  # the value of rank k lies in (low, high]
     below, up_to = 0, keys.size
-    few = np.empty(FEW, np.int64)
+    few = np.empty(FEW + 1, np.int64)
     while high - low > 1:
         if up_to - below <= FEW:
             n = 0
             for i in range(keys.size):
                 key = np.int64(keys[i])
-                if low < key <= high:
-                    at = n
-                    while at > 0 and few[at - 1] > key:
-                        few[at] = few[at - 1]
-                        at -= 1
-                    few[at] = key
-                    n += 1
+                few[n] = key  # overwritten by the next one unless it lies inside; a branch would be a coin toss
+                n += int((low < key) & (key <= high))
+            few[:n].sort()
             return few[k - below]
         pivot = (low + high) // 2
         count = _count_up_to(keys, np.int32(pivot))
@@ -75,10 +72,11 @@ def median_of(values):
     middle = _pick(keys, (n - 1) // 2)
     upper = middle
     if n % 2 == 0 and _count_up_to(keys, np.int32(middle)) <= n // 2:
-        upper = np.int64(2147483647)
+        largest = np.int64(2147483647)
+        upper = largest
         for i in range(n):
-            if middle < keys[i] < upper:
-                upper = np.int64(keys[i])
+            key = np.int64(keys[i])
+            upper = min(upper, key if key > middle else largest)
     keys[0] = np.int32(middle)
     keys[n - 1] = np.int32(upper)
     if n == 1:
@@ -108,16 +106,22 @@ def robust_spread(x, scratch, out, start, stop):
     for w in range(start, stop):
         total = 0
         for r in range(n_rows):
-            count = 0
-            for i in range(n):
-                if np.isfinite(x[w, r, i]):
-                    row[count] = x[w, r, i]
-                    count += 1
+            source = x[w, r]
+            target = deviations[total : total + n]
+            count = n
+            if all_finite(source):
+                target[:] = source
+            else:
+                count = 0
+                for i in range(n):
+                    if np.isfinite(source[i]):
+                        target[count] = source[i]
+                        count += 1
             if count == 0:
                 continue
-            deviations[total : total + count] = row[:count]
+            row[:count] = target[:count]
             middle = np.float32(median_of(row[:count]))
-            for i in range(total, total + count):
-                deviations[i] = abs(deviations[i] - middle)
+            for i in range(count):
+                target[i] = abs(target[i] - middle)
             total += count
         out[w] = 1.4826 * median_of(deviations[:total]) if total else np.nan

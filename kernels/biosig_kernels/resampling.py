@@ -44,50 +44,34 @@ def nearest_sample(clock, j):
 
 
 @kernel(fastmath=REDUCTION)
-def _four_sums(weights, x, a, b, c, d):
-    """Scalar products of `weights` with four stretches of `x`: one load of a weight serves four outputs."""
-    taps = weights.size
-    at_a, at_b, at_c, at_d = x[a : a + taps], x[b : b + taps], x[c : c + taps], x[d : d + taps]
-    sum_a = sum_b = sum_c = sum_d = x.dtype.type(0)
-    for t in range(taps):
-        sum_a += weights[t] * at_a[t]
-        sum_b += weights[t] * at_b[t]
-        sum_c += weights[t] * at_c[t]
-        sum_d += weights[t] * at_d[t]
-    return sum_a, sum_b, sum_c, sum_d
-
-
-@kernel(fastmath=REDUCTION)
-def _two_sums(left, right, x, a):
-    """Scalar products of two rows of weights with one stretch of `x`."""
-    taps = left.size
-    segment = x[a : a + taps]
-    at_left = at_right = x.dtype.type(0)
-    for t in range(taps):
-        at_left += left[t] * segment[t]
-        at_right += right[t] * segment[t]
-    return at_left, at_right
-
-
-@kernel
 def _by_phase(padded, shift, clock, table, j0, begin, end, target):
     """Outputs ``begin:end`` of a rational ratio, those that share a row of weights four at a time.
 
-    Every output goes through the same sums in the same order, however a signal is cut into pieces.
+    Every output goes through the same sums in the same order, however a signal is cut into pieces: where fewer than
+    four are left, the first is computed again in place of the missing ones.
     """
     up, down = clock.up, clock.down
+    taps = table.shape[1]
     for phase in range(min(up, end - begin)):
         j = begin + phase
         q = (j0 + j) * down
         whole = q // up
         r = q - whole * up
         at = clock.whole + whole + clock.carry[r] + 1 - shift
+        weights = table[r]
         while j < end:
             k1, k2, k3 = j + up, j + 2 * up, j + 3 * up
             a1 = at + down if k1 < end else at
             a2 = at + 2 * down if k2 < end else at
             a3 = at + 3 * down if k3 < end else at
-            s0, s1, s2, s3 = _four_sums(table[r], padded, at, a1, a2, a3)
+            x0, x1 = padded[at : at + taps], padded[a1 : a1 + taps]
+            x2, x3 = padded[a2 : a2 + taps], padded[a3 : a3 + taps]
+            s0 = s1 = s2 = s3 = padded.dtype.type(0)
+            for t in range(taps):
+                s0 += weights[t] * x0[t]
+                s1 += weights[t] * x1[t]
+                s2 += weights[t] * x2[t]
+                s3 += weights[t] * x3[t]
             target[j] = s0
             if k1 < end:
                 target[k1] = s1
@@ -99,18 +83,25 @@ def _by_phase(padded, shift, clock, table, j0, begin, end, target):
             at += 4 * down
 
 
-@kernel
+@kernel(fastmath=REDUCTION)
 def _between_phases(padded, shift, clock, table, j0, begin, end, target):
     """Outputs ``begin:end`` of any other ratio, each mixed from the two nearest rows of weights."""
     n_phases = table.shape[0] - 1
+    taps = table.shape[1]
     for j in range(begin, end):
         position = clock.first + (j0 + j) * clock.step
         base = math.floor(position)
         phase = (position - base) * n_phases
         row = min(int(phase), n_phases - 1)
         mix = padded.dtype.type(phase - row)
-        left, right = _two_sums(table[row], table[row + 1], padded, int(base) + 1 - shift)
-        target[j] = left + mix * (right - left)
+        left, right = table[row], table[row + 1]
+        at = int(base) + 1 - shift
+        segment = padded[at : at + taps]
+        at_left = at_right = padded.dtype.type(0)
+        for t in range(taps):
+            at_left += left[t] * segment[t]
+            at_right += right[t] * segment[t]
+        target[j] = at_left + mix * (at_right - at_left)
 
 
 @kernel
