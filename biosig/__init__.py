@@ -20,6 +20,7 @@ _HOME = {
     "detect_beats": "biosig.heart",
     "heart_rate": "biosig.heart",
     "heart_rate_variability": "biosig.heart",
+    "wrist_heart_rate": "biosig.heart",
     "load_encoder": "biosig.estimators",
 }
 _FOLDERS = ("recordings", "signals", "heart", "nets", "training", "estimators", "evaluation")
