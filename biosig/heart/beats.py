@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from biosig_kernels.beats import MIDDLE, ONSET, PEAK, UPSLOPE, beat_rows, fiducial_rows
 from biosig_kernels.filtering import LANES
+from biosig_kernels.pulses import elgendi_rows
 from biosig_kernels.threads import over_rows
 
 from biosig.signals._layout import as_rows
@@ -19,6 +20,7 @@ PULSE_ORDER = 3
 LOWEST_RATE = 10.0  # Hz
 LEAST_SECONDS = 3.0  # shorter windows hold no interval to judge a beat by
 FASTEST = 8.0  # peaks per second that the pulse band can hold
+_KERNELS = {"msptdfast": beat_rows, "elgendi": elgendi_rows}
 _FIDUCIALS = {"peak": PEAK, "onset": ONSET, "upslope": UPSLOPE, "mid_amplitude": MIDDLE}
 
 
@@ -32,8 +34,9 @@ def detect_beats(ppg, sampling_rate=None, *, method="msptdfast", fiducial="upslo
     sampling_rate : float, optional
         Hz, at least 10; may be omitted for a DataArray with the attribute ``sampling_rate``.
     method : str, default "msptdfast"
-        ``"msptdfast"``: multiscale peak detection. ``"neurokit:<name>"``: the detector of that name in
-        ``neurokit2.ppg_findpeaks``, such as ``"neurokit:elgendi"``, window by window on the filtered signal.
+        ``"msptdfast"``: multiscale peak detection. ``"elgendi"``: two moving averages; finds more of the weak beats
+        of irregular hearts, and more that are none in noise. ``"neurokit:<name>"``: the detector of that name in
+        ``neurokit2.ppg_findpeaks``, such as ``"neurokit:charlton"``, window by window on the filtered signal.
     fiducial : {"upslope", "mid_amplitude", "peak", "onset"}, default "upslope"
         Point of the pulse taken as its time: steepest rise, half way up, systolic peak or foot, each refined between
         samples. The first two vary least from beat to beat, so they serve variability best.
@@ -56,8 +59,9 @@ def detect_beats(ppg, sampling_rate=None, *, method="msptdfast", fiducial="upslo
     -----
     S. M. Bishop and A. Ercole, Acta Neurochir. Suppl. 126, 2018; P. H. Charlton et al., Physiol. Meas. 46(3), 035002,
     2025. Unlike there, a peak is compared with neighbours outside of the 6 s window whose best scale is used, so no
-    beat is lost between windows of slow hearts; the band-pass filter stands in for detrending each window; and the foot
-    of a pulse is the lowest sample before its peak.
+    beat is lost between windows of slow hearts; the band-pass filter stands in for detrending each window; the foot
+    of a pulse is the lowest sample before its peak; and peaks of strong dicrotic waves, where they recur, are left out.
+    M. Elgendi et al., PLoS ONE 8(10), e76585, 2013.
     """
     rows = as_rows(ppg, sampling_rate, name="ppg")
     n_axes = len(np.shape(ppg))
@@ -75,7 +79,7 @@ def detect_beats(ppg, sampling_rate=None, *, method="msptdfast", fiducial="upslo
             find_beats(rows.values[block], rows.sampling_rate, beats[block], counts[block], method, fiducial)
 
     # NeuroKit2 keeps the interpreter to itself, so threads would not help it.
-    over_rows(work, n_rows, 1 if method != "msptdfast" else n_jobs, grain=LANES)
+    over_rows(work, n_rows, n_jobs if method in _KERNELS else 1, grain=LANES)
     beats = beats[:, : counts.max(initial=0)].copy()
     return beats[0] if n_axes == 1 else beats
 
@@ -85,8 +89,8 @@ def check_beat_options(sampling_rate: float, method: str = "msptdfast", fiducial
     if fiducial not in _FIDUCIALS:
         raise ValueError(f"fiducial is {fiducial!r}; expected one of {', '.join(map(repr, _FIDUCIALS))}")
     name, _, detector = str(method).partition(":")
-    if method != "msptdfast" and not (name == "neurokit" and detector):
-        raise ValueError(f"method is {method!r}; expected 'msptdfast' or 'neurokit:<detector>'")
+    if method not in _KERNELS and not (name == "neurokit" and detector):
+        raise ValueError(f"method is {method!r}; expected 'msptdfast', 'elgendi' or 'neurokit:<detector>'")
     if sampling_rate < LOWEST_RATE:
         raise ValueError(f"sampling_rate is {sampling_rate:g} Hz; beats need at least {LOWEST_RATE:g} Hz")
 
@@ -116,8 +120,8 @@ def find_beats(values, sampling_rate, beats, counts, method="msptdfast", fiducia
     pulse = filter_values(filled, "bandpass", edges, PULSE_ORDER, sampling_rate, n_jobs=1)
     missing[levels[:, 1] > 0] = True  # flat: no beats in what the filter leaves of rounding errors
     kind = _FIDUCIALS[fiducial]
-    if method == "msptdfast":
-        beat_rows(pulse, missing, sampling_rate, kind, beats, counts, 0, len(pulse))
+    if method in _KERNELS:
+        _KERNELS[method](pulse, missing, sampling_rate, kind, beats, counts, 0, len(pulse))
         return filled, levels
     room = beats.shape[1]
     peaks = np.full((len(pulse), room), -1, np.int64)

@@ -68,7 +68,8 @@ def ppg_targets(ppg, sampling_rate, *, n_jobs=None) -> pd.DataFrame:
         )
     n_windows, n_samples = len(array), array.shape[-1]
     n_wavelengths = array.shape[1] if array.ndim == 3 else 1
-    rows = np.ascontiguousarray(array, dtype=np.float32).reshape(n_windows * n_wavelengths, n_samples)
+    with np.errstate(over="ignore"):  # what float32 cannot hold counts as missing
+        rows = np.ascontiguousarray(array, dtype=np.float32).reshape(n_windows * n_wavelengths, n_samples)
     table = _judge(rows, rate, n_jobs)
     if n_wavelengths > 1:
         believed = (table["reason"] == "").to_numpy() + table["quality"].to_numpy() / 2

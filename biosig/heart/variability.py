@@ -8,6 +8,8 @@ import numpy as np
 from biosig_kernels.intervals import interval_rows
 from biosig_kernels.threads import over_rows
 
+from biosig.heart._checks import check_beat_rows
+
 
 class Intervals(NamedTuple):
     """Summary of the good intervals of each row of beats."""
@@ -48,7 +50,7 @@ def heart_rate(beats):
     ValueError
         For another number of dimensions, and for beat times that do not increase.
     """
-    rows, one = _check_beats(beats)
+    rows, one = check_beat_rows(beats)
     rate = 60.0 / summarise_intervals(rows).mean
     return float(rate[0]) if one else rate
 
@@ -77,20 +79,7 @@ def heart_rate_variability(beats):
     -----
     Task Force of the ESC and NASPE, "Heart rate variability: standards of measurement", Circulation 93(5), 1996.
     """
-    rows, one = _check_beats(beats)
+    rows, one = check_beat_rows(beats)
     found = summarise_intervals(rows)
     measures = {"sdnn": 1000 * found.sdnn, "rmssd": 1000 * found.rmssd, "n_good": found.n_good}
     return {name: float(value[0]) if one else value for name, value in measures.items()}
-
-
-def _check_beats(beats) -> tuple[np.ndarray, bool]:
-    """Return beats as (n_rows, n_most), and whether it was one signal."""
-    array = np.asarray(beats, dtype=np.float64)
-    if array.ndim not in (1, 2):
-        raise ValueError(f"beats has shape {array.shape}; expected (n_beats,) or (n_windows, most_beats)")
-    rows = np.atleast_2d(array)
-    backward = (np.diff(rows, axis=1) <= 0).any(axis=1)
-    if backward.any():
-        where = "" if array.ndim == 1 else f" in window {int(np.argmax(backward))}"
-        raise ValueError(f"beats do not increase{where}; expected times in seconds, not intervals, in order")
-    return rows, array.ndim == 1

@@ -21,6 +21,9 @@ SPAN = 6.0  # s, window in which one largest scale holds
 OVERLAP = 0.2
 SLOWEST = 0.5  # Hz, 30 beats/min
 LONGEST_RISE = 0.6  # s from the foot of a pulse to its peak
+REFLECTED_WITHIN = 0.45  # s from a systolic peak to the wave reflected after it
+REFLECTED_RISE = 0.5  # share of the rises of both neighbours
+REFLECTED_OFTEN, AROUND = 0.2, 10  # share of the ten peaks on each side
 PEAK, ONSET, UPSLOPE, MIDDLE = 0, 1, 2, 3
 
 
@@ -135,24 +138,62 @@ def _fiducial(y, onset, peak, kind):
 
 
 @kernel
-def _place_beats(row, missing, rate, kind, peaks, n_peaks, beats):
-    """Write the times (s) of the fiducial points that belong to the peaks; return how many there are."""
-    n = row.size
+def find_feet(row, rate, peaks, n_peaks, feet):
+    """Write the foot of each pulse: the lowest sample between the peak before it, or `LONGEST_RISE`, and its peak."""
     longest_rise = max(round(LONGEST_RISE * rate), 2)
-    count = 0
     previous = 0
     for p in range(n_peaks):
         peak = peaks[p]
-        if peak < 1 or peak > n - 2:
-            continue
-        onset = peak
+        foot = peak
         for i in range(peak - 1, max(previous, peak - longest_rise) - 1, -1):
-            if row[i] < row[onset]:
-                onset = i
+            if row[i] < row[foot]:
+                foot = i
+        feet[p] = foot
         previous = peak
-        if missing[peak] or onset == peak:
+
+
+@kernel
+def _drop_reflected(row, rate, peaks, n_peaks, feet, minor):
+    """Take away peaks of waves reflected within a pulse (dicrotic waves); return how many peaks remain.
+
+    Such a peak follows the one before by less than `REFLECTED_WITHIN` and rises by less than `REFLECTED_RISE` of what
+    both neighbours rise by; and a heart with one has more of them: at least `REFLECTED_OFTEN` of the peaks around.
+    Without company it is taken for a weak, premature beat and kept.
+    """
+    within = REFLECTED_WITHIN * rate
+    n_minor = 0
+    before = np.inf
+    rise = np.float64(row[peaks[0]]) - row[feet[0]] if n_peaks > 0 else 0.0
+    for p in range(n_peaks):
+        after = np.inf if p + 1 == n_peaks else np.float64(row[peaks[p + 1]]) - row[feet[p + 1]]
+        soon = p > 0 and peaks[p] - peaks[p - 1] < within
+        minor[p] = soon and rise < REFLECTED_RISE * min(before, after)
+        n_minor += minor[p]
+        before = rise
+        rise = after
+    if n_minor == 0:
+        return n_peaks
+    kept = 0
+    for p in range(n_peaks):
+        first = max(p - AROUND, 0)
+        last = min(p + AROUND + 1, n_peaks)
+        if minor[p] and minor[first:last].sum() >= REFLECTED_OFTEN * (last - first):
             continue
-        at = _fiducial(row, onset, peak, kind) / rate
+        peaks[kept] = peaks[p]
+        kept += 1
+    return kept
+
+
+@kernel
+def place_beats(row, missing, rate, kind, peaks, n_peaks, feet, beats):
+    """Write the times (s) of the fiducial points that belong to the peaks; return how many there are."""
+    n = row.size
+    count = 0
+    for p in range(n_peaks):
+        peak = peaks[p]
+        if peak < 1 or peak > n - 2 or missing[peak] or feet[p] == peak:
+            continue
+        at = _fiducial(row, feet[p], peak, kind) / rate
         if np.isfinite(at) and count < beats.size and (count == 0 or at > beats[count - 1]):
             beats[count] = at
             count += 1
@@ -183,6 +224,8 @@ def beat_rows(y, missing, rate, kind, beats, counts, start, stop):
     n_coarse = (n + factor - 1) // factor
     z = np.empty(n_coarse, np.float32)
     peaks = np.empty(n_coarse, np.int64)
+    feet = np.empty(n_coarse, np.int64)
+    minor = np.empty(n_coarse, np.int64)
     # The largest scale is half the period of the slowest heart.
     tops = np.empty((max(int(rate / factor / (2.0 * SLOWEST)), 1), n_coarse), np.uint8)
     for r in range(start, stop):
@@ -198,7 +241,11 @@ def beat_rows(y, missing, rate, kind, beats, counts, start, stop):
                 if row[i] > row[best]:
                     best = i
             peaks[p] = best
-        counts[r] = _place_beats(row, missing[r], rate, kind, peaks, n_peaks, beats[r])
+        find_feet(row, rate, peaks, n_peaks, feet)
+        kept = _drop_reflected(row, rate, peaks, n_peaks, feet, minor)
+        if kept < n_peaks:
+            find_feet(row, rate, peaks, kept, feet)
+        counts[r] = place_beats(row, missing[r], rate, kind, peaks, kept, feet, beats[r])
 
 
 @kernel
@@ -210,9 +257,11 @@ def fiducial_rows(y, missing, rate, kind, peaks, beats, counts, start, stop):
     peaks : ndarray of int64, shape (n_rows, n_most)
         Sample numbers, increasing; a negative one ends a row.
     """
+    feet = np.empty(peaks.shape[1], np.int64)
     for r in range(start, stop):
         n_peaks = 0
         while n_peaks < peaks.shape[1] and peaks[r, n_peaks] >= 0:
             n_peaks += 1
         beats[r, :] = np.nan
-        counts[r] = _place_beats(y[r], missing[r], rate, kind, peaks[r], n_peaks, beats[r])
+        find_feet(y[r], rate, peaks[r], n_peaks, feet)
+        counts[r] = place_beats(y[r], missing[r], rate, kind, peaks[r], n_peaks, feet, beats[r])

@@ -32,17 +32,26 @@ def _mark_good(intervals, n, good):
     The tolerance is five robust standard deviations of the neighbourhood, kept between 12 % and 30 % of the median: a
     missed beat (+100 %), a false beat (-50 %) and most ectopic beats fall outside, respiratory arrhythmia inside.
     """
-    near = np.empty(2 * NEIGHBOURS + 1)
+    near = np.empty(2 * NEIGHBOURS + 2)
     for i in range(n):
         good[i] = False
         if not SHORTEST <= intervals[i] <= LONGEST:
             continue
         first = max(0, min(i - NEIGHBOURS, n - 2 * NEIGHBOURS - 1))
         count = 0
+        low = LONGEST
+        high = SHORTEST
         for k in range(first, min(first + 2 * NEIGHBOURS + 1, n)):
-            if SHORTEST <= intervals[k] <= LONGEST:
-                near[count] = intervals[k]
-                count += 1
+            value = intervals[k]
+            near[count] = value
+            plausible = SHORTEST <= value <= LONGEST
+            count += plausible
+            low = min(low, value) if plausible else low
+            high = max(high, value) if plausible else high
+        # The median lies between `low` and `high`; most hearts at rest need no sorting to know enough.
+        if max(intervals[i] - low, high - intervals[i]) <= LEAST * low:
+            good[i] = True
+            continue
         middle = _median(near, count)
         distance = abs(intervals[i] - middle)
         if distance <= LEAST * middle or distance > MOST * middle:
@@ -51,6 +60,34 @@ def _mark_good(intervals, n, good):
         for k in range(count):
             near[k] = abs(near[k] - middle)
         good[i] = distance <= ROBUST_SDS * 1.4826 * _median(near, count)
+
+
+@kernel
+def _row_intervals(row, intervals):
+    """Write the intervals of a row of beats up to its first NaN; return how many there are."""
+    n = 0
+    while n + 1 < row.size and np.isfinite(row[n + 1]) and np.isfinite(row[n]):
+        intervals[n] = row[n + 1] - row[n]
+        n += 1
+    return n
+
+
+@kernel
+def mark_rows(beats, good, start, stop):
+    """Mark the good intervals of rows ``start:stop``.
+
+    Parameters
+    ----------
+    beats : ndarray of float64, shape (n_rows, n_most)
+        Beat times in seconds, increasing; the first NaN ends a row.
+    good : ndarray of bool, shape (n_rows, n_most - 1)
+        Receives whether interval i, from beat i to beat i + 1, is to be believed; False behind the last.
+    """
+    intervals = np.empty(beats.shape[1])
+    for r in range(start, stop):
+        good[r, :] = False
+        n = _row_intervals(beats[r], intervals)
+        _mark_good(intervals, n, good[r])
 
 
 @kernel
@@ -70,10 +107,7 @@ def interval_rows(beats, summary, start, stop):
     intervals = np.empty(max(n_most, 1))
     good = np.empty(max(n_most, 1), np.bool_)
     for r in range(start, stop):
-        n = 0
-        while n + 1 < n_most and np.isfinite(beats[r, n + 1]) and np.isfinite(beats[r, n]):
-            intervals[n] = beats[r, n + 1] - beats[r, n]
-            n += 1
+        n = _row_intervals(beats[r], intervals)
         _mark_good(intervals, n, good)
         n_good = 0
         total = 0.0

@@ -57,18 +57,45 @@ def fiducial(y, onset, peak, kind):
     return i + vertex(slope[i - 1 : i + 2])
 
 
+def feet(y, rate, peaks, longest_rise):
+    """Lowest sample before each peak, not before the last peak nor longer ago than the longest rise."""
+    found, previous = [], 0
+    for peak in peaks:
+        rise = np.arange(max(previous, peak - max(round(longest_rise * rate), 2)), peak + 1)
+        found.append(rise[np.flatnonzero(y[rise] == y[rise].min())[-1]])
+        previous = peak
+    return found
+
+
+def without_reflected(y, rate, peaks, longest_rise, within=0.45, share=0.5, often=0.2, around=10):
+    """Peaks but those of dicrotic waves: soon after another, lower than both neighbours, and not the only one."""
+    if not peaks:
+        return peaks
+    rises = np.array([y[p] - y[f] for p, f in zip(peaks, feet(y, rate, peaks, longest_rise), strict=True)])
+    before, after = np.append(np.inf, rises[:-1]), np.append(rises[1:], np.inf)
+    soon = np.append(False, np.diff(peaks) < within * rate)
+    minor = soon & (rises < share * np.minimum(before, after))
+    return [
+        p for i, p in enumerate(peaks) if not (minor[i] and minor[max(i - around, 0) : i + around + 1].mean() >= often)
+    ]
+
+
 def beats(y, rate, kind, span_seconds, overlap, slowest, detection_rate, longest_rise):
     """Beat times in s of a band-passed signal without gaps."""
     factor = max(int(rate // detection_rate), 1)
-    found, previous = [], 0
+    peaks = []
     for near in coarse_peaks(y[::factor], rate / factor, span_seconds, overlap, slowest):
         around = np.arange(max(near * factor - factor, 0), min(near * factor + factor + 1, len(y)))
-        peak = around[np.argmax(y[around])]
+        peaks.append(int(around[np.argmax(y[around])]))
+    return place(y, rate, kind, without_reflected(y, rate, peaks, longest_rise), longest_rise)
+
+
+def place(y, rate, kind, peaks, longest_rise):
+    """Times of the fiducial points of peaks."""
+    found = []
+    for peak, onset in zip(peaks, feet(y, rate, peaks, longest_rise), strict=True):
         if peak < 1 or peak > len(y) - 2:
             continue
-        rise = np.arange(max(previous, peak - max(round(longest_rise * rate), 2)), peak + 1)
-        onset = rise[np.flatnonzero(y[rise] == y[rise].min())[-1]]
-        previous = peak
         at = fiducial(y, onset, peak, kind) / rate if onset < peak else np.nan
         if np.isfinite(at) and (not found or at > found[-1]):
             found.append(at)

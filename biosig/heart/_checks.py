@@ -1,0 +1,59 @@
+"""Checks of what the functions of this folder are given."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+
+import numpy as np
+
+
+def check_positive(value, name: str, unit: str) -> float:
+    """Return `value` as a float, or raise ValueError unless it is a finite positive number."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.number)):
+        raise ValueError(f"{name} is {value!r}; expected a positive number ({unit})")
+    if not math.isfinite(value) or value <= 0:
+        raise ValueError(f"{name} is {value!r} {unit}; expected a positive, finite number")
+    return float(value)
+
+
+def check_beat_rows(beats) -> tuple[np.ndarray, bool]:
+    """Return beats as contiguous float64 rows (n_rows, n_most) padded with NaN, and whether it was one list."""
+    array = _numbers(beats, "beats")
+    if array.ndim not in (1, 2):
+        raise ValueError(f"beats has shape {array.shape}; expected (n_beats,) or (n_windows, most_beats)")
+    rows = np.ascontiguousarray(np.atleast_2d(array))
+    with np.errstate(invalid="ignore"):
+        backward: np.ndarray = np.any(np.diff(rows, axis=1) <= 0, axis=1)
+    missing = np.isnan(rows)
+    infinite: np.ndarray = np.any(np.isinf(rows), axis=1)
+    wrong: np.ndarray = backward | infinite | np.any(missing[:, :-1] & ~missing[:, 1:], axis=1)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        where = "" if array.ndim == 1 else f" in window {row}"
+        what = "are not finite" if infinite[row] else "do not increase" if backward[row] else "hold NaN"
+        raise ValueError(
+            f"beats {what}{where}; expected times in seconds, not intervals, in order, with NaN after the last only"
+        )
+    return rows, array.ndim == 1
+
+
+def check_beat_list(beats, name: str = "beats") -> np.ndarray:
+    """Return one list of beat times as float64 without NaN, or raise ValueError."""
+    array = _numbers(beats, name)
+    if array.ndim != 1:
+        raise ValueError(f"{name} has shape {array.shape}; expected one list of times in seconds, (n_beats,)")
+    times = array[~np.isnan(array)]
+    if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
+        raise ValueError(f"{name} do not increase or are not finite; expected times in seconds, in order")
+    return times
+
+
+def _numbers(values, name: str) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "fiu" and array.size:
+            raise TypeError(f"they hold {array.dtype}")
+        return array.astype(np.float64)  # the machine's byte order too
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} cannot be read as numbers ({error}); expected beat times in seconds") from None
