@@ -158,7 +158,8 @@ def report(title: str, tables: list[pd.DataFrame], note: str) -> None:
     people = table["participant"].nunique()
     print(
         f"{people} {'person' if people == 1 else 'people'}, {len(table)} windows, of which {found.mean():.0%} have a "
-        f"reference (mean {table['reference'].mean():.1f}, standard deviation {table['reference'].std():.1f} beats/min).\n"
+        f"reference (mean {table['reference'].mean():.1f}, "
+        f"standard deviation {table['reference'].std():.1f} beats/min).\n"
     )
     print(
         "| motion up to | method | confidence from | covered | windows | people | MAE | within 5, % | MAE shuffled "
