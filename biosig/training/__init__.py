@@ -16,9 +16,9 @@ _HOME = {
     "make_config": "fitted",
     "project": "fitted",
     "random_encoder": "fitted",
-    "train_distilled": "tasks",
-    "train_masked_autoencoder": "tasks",
-    "train_supervised": "tasks",
+    "train_distilled": "distillation",
+    "train_masked_autoencoder": "autoencoding",
+    "train_supervised": "supervised",
 }
 
 __all__ = list(_HOME)

@@ -19,7 +19,7 @@ from biosig.training import (
     train_masked_autoencoder,
     train_supervised,
 )
-from biosig.training.tasks import _draw, _seen
+from biosig.training._steps import draw_for, seen_by_net
 from tests.naive import objectives as naive
 
 RATE, LENGTH = 16.0, 128
@@ -148,11 +148,11 @@ def test_batches_do_not_depend_on_threads(data):
     (accel, _, _), _ = data
     chosen = np.arange(0, 60, 3)
     for augment in (False, True, Augmentation(shift=1.0), {"accel": Augmentation(rotation=1.0)}, {}):
-        draw = _draw(config("accel"), options(augment=augment), 7, len(chosen))
+        draw = draw_for(config("accel"), options(augment=augment), 7, len(chosen))
         assert (draw is None) == (augment in (False, {}))
-        alone = _seen(accel, chosen, config("accel"), draw, 1)
-        again = _draw(config("accel"), options(augment=augment, n_jobs=3), 7, len(chosen))
-        np.testing.assert_array_equal(alone, _seen(accel, chosen, config("accel"), again, 3))
+        alone = seen_by_net(accel, chosen, config("accel"), draw, 1)
+        again = draw_for(config("accel"), options(augment=augment, n_jobs=3), 7, len(chosen))
+        np.testing.assert_array_equal(alone, seen_by_net(accel, chosen, config("accel"), again, 3))
 
 
 def test_embedding_does_not_depend_on_the_batch(data, teacher):

@@ -1,0 +1,66 @@
+"""Masked autoencoder: an encoder learns from one sensor alone, without labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from biosig.nets.backend import lock
+from biosig.nets.masked import MaskedAutoencoderNet
+from biosig.training._steps import draw_for, finish, participants, rows_with_data, seen_by_net, trained_tensors
+from biosig.training.batches import ParticipantBatches, generator
+from biosig.training.fitted import Fitted
+from biosig.training.frontends import check_input, with_data
+from biosig.training.loop import TrainingOptions, train
+
+MASK_RATIOS = {"conv": 0.7, "transformer": 0.8}
+
+
+def train_masked_autoencoder(
+    x, config: dict[str, Any], *, options: TrainingOptions, groups=None, mask_ratio: float | None = None
+) -> Fitted:
+    """Train an encoder to tell the hidden parts of windows from the visible ones; no labels are needed.
+
+    Parameters
+    ----------
+    x : array (n_windows, n_channels, n_samples)
+        Windows without a finite sample are left out.
+    config : dict
+        From `biosig.training.make_config`.
+    options : TrainingOptions
+    groups : array (n_windows,), optional
+        Participant of each window; batches are balanced over them.
+    mask_ratio : float, optional
+        Share of a window that is hidden; None takes 0.7 for convolutions and 0.8 for a transformer.
+
+    Returns
+    -------
+    Fitted
+        With the encoder alone; the decoder has done its work.
+
+    Raises
+    ------
+    ValueError
+        For windows that do not fit the config, or fewer than two with data.
+    FloatingPointError
+        When the loss is no longer a number.
+    """
+    x = check_input(x, config)
+    groups = participants(groups, len(x))
+    rows = rows_with_data(with_data(x, options.n_jobs), "x")
+    if mask_ratio is None:
+        mask_ratio = MASK_RATIOS[config["encoder"]["architecture"]]
+    with lock:
+        net = MaskedAutoencoderNet(config["encoder"], options.random_state, mask_ratio)
+        order = ParticipantBatches(groups[rows], min(options.batch_size, len(rows)), options.random_state)
+
+        def make_batch(step: int) -> tuple[np.ndarray, ...]:
+            chosen = rows[order.batch(step)]
+            features = seen_by_net(x, chosen, config, draw_for(config, options, step, len(chosen)), options.n_jobs)
+            places = generator(options.random_state, "mask", step).random((len(chosen), net.n_patches))
+            patches = np.argsort(places, axis=1).astype(np.int32)
+            return features, np.sort(patches[:, net.n_hidden :]), np.sort(patches[:, : net.n_hidden])
+
+        history = train(net.loss, trained_tensors(net), make_batch, options, order.batch_size)
+        return finish(config, net.encoder, history, {})
