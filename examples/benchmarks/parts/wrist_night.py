@@ -1,16 +1,11 @@
 """Heart rate from a night of wrist motion: biosig.wrist_heart_rate against the same estimator in plain SciPy.
 
-Run ``python examples/benchmarks/parts/wrist_night.py`` (``--hours 0.5`` for a quick look); `run` gives the rows for the
-driver. The night is one simulated sleeper, 100 Hz with steps of 0.5 mg. Both programs take turns in one process. Two
-SciPy programs are written here: "plain" keeps the signal at its sampling rate, as one would write it first; "thinned"
-reduces the vector's length to the lower rate before anything else, as biosig does.
+Run ``python examples/benchmarks/signals.py --parts wrist_night``. The night is one simulated sleeper, 100 Hz with steps
+of 0.5 mg. Two SciPy programs are written here: "plain" keeps the signal at its sampling rate, as one would write it
+first; "thinned" reduces the vector's length to the lower rate before anything else, as biosig does.
 """
 
 from __future__ import annotations
-
-import argparse
-import statistics
-import time
 
 import numpy as np
 
@@ -108,61 +103,42 @@ def _best_path(evidence, widest, cost):
     return path
 
 
-def run(hours: float = 8.0, repeats: int = 3, n_jobs: tuple[int | None, ...] = (1, None)) -> list[dict[str, str]]:
-    """Rows (work, ours, peer, ratio, quality) of the benchmark table: for each number of threads, both peers."""
-    from biosig_kernels.threads import n_threads
+def run(repeats: int, quick: bool, n_threads: int) -> list:
+    """Rows of the benchmark table, one for each of the two peers."""
+    from parts.rows import Row, ratio, take_turns, told
 
     from biosig import wrist_heart_rate
 
+    hours = 0.5 if quick else 8.0
     accel = simulate_night(hours)
-    for jobs in n_jobs:  # compile, or read from the cache
-        wrist_heart_rate(accel[:, : int(RATE * 60)], RATE, n_jobs=jobs)
-    peers = {"SciPy, plain": False, "SciPy, thinned": True}
-    ours: dict = {jobs: [] for jobs in n_jobs}
-    theirs: dict = {name: [] for name in peers}
-    rates = {}
-    for _ in range(repeats):
-        for name, thin in peers.items():
-            began = time.perf_counter()
-            rates[name] = scipy_nightbeat(accel, RATE, thin=thin)
-            theirs[name].append(time.perf_counter() - began)
-            for jobs in n_jobs:
-                began = time.perf_counter()
-                table = wrist_heart_rate(accel, RATE, length=LENGTH, stride=STRIDE, n_jobs=jobs)
-                ours[jobs].append(time.perf_counter() - began)
-    found = table["heart_rate"].to_numpy()
+    found: dict = {}
+
+    def ours() -> None:
+        table = wrist_heart_rate(accel, RATE, length=LENGTH, stride=STRIDE, n_jobs=n_threads)
+        found["ours"] = table["heart_rate"].to_numpy()
+
+    def plain() -> None:
+        found["SciPy, plain"] = scipy_nightbeat(accel, RATE)
+
+    def thinned() -> None:
+        found["SciPy, thinned"] = scipy_nightbeat(accel, RATE, thin=True)
+
+    peers = {"SciPy, plain": plain, "SciPy, thinned": thinned}
+    seconds = take_turns({"ours": ours, **peers}, min(repeats, 3))
+    rates = found["ours"]
     rows = []
     for name in peers:
-        both = np.isfinite(found) & np.isfinite(rates[name])
-        apart = np.abs(found - rates[name])[both]
-        same = float((np.isfinite(found) == np.isfinite(rates[name])).mean())
-        for jobs in n_jobs:
-            ratio = statistics.median(theirs[name]) / statistics.median(ours[jobs])
-            rows.append(
-                {
-                    "work": f"heart rate of {hours:g} h of wrist motion at {RATE:g} Hz, {found.size} windows",
-                    "ours": f"{_times(ours[jobs])}, {n_threads(jobs)} thread(s)",
-                    "peer": f"{name}: {_times(theirs[name])}, 1 thread",
-                    "ratio": f"{ratio:.1f}",
-                    "quality": f"within 0.1 beats/min: {(apart <= 0.1).mean():.2%} of windows, median apart "
-                    f"{np.median(apart):.4f}, most {apart.max():.2f}; same windows without a rate: {same:.2%}",
-                }
+        both = np.isfinite(rates) & np.isfinite(found[name])
+        apart = np.abs(rates - found[name])[both]
+        same = float((np.isfinite(rates) == np.isfinite(found[name])).mean())
+        rows.append(
+            Row(
+                f"heart rate of {hours:g} h of wrist motion at {RATE:g} Hz, {rates.size} windows",
+                told(seconds["ours"]),
+                f"{name}: {told(seconds[name])}",
+                ratio(seconds[name], seconds["ours"]),
+                f"within 0.1 beats/min: {(apart <= 0.1).mean():.2%} of windows, median apart "
+                f"{np.median(apart):.4f}, most {apart.max():.2f}; same windows without a rate: {same:.2%}",
             )
+        )
     return rows
-
-
-def _times(seconds: list[float]) -> str:
-    return f"{1e3 * statistics.median(seconds):.0f} ms ({1e3 * min(seconds):.0f} to {1e3 * max(seconds):.0f})"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--hours", type=float, default=8.0)
-    parser.add_argument("--repeats", type=int, default=3)
-    options = parser.parse_args()
-    for row in run(options.hours, options.repeats):
-        print(row)
-
-
-if __name__ == "__main__":
-    main()
