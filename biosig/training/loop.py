@@ -80,18 +80,21 @@ class TrainingOptions:
 
 
 def train(
-    objective: Callable[..., Tensor],
+    objective: Callable[..., Tensor | tuple[Tensor, Sequence[Tensor]]],
     parameters: Sequence[Tensor],
     make_batch: Callable[[int], tuple[np.ndarray, ...]],
     options: TrainingOptions,
     batch_size: int,
+    *,
+    carried: dict[str, Tensor] | None = None,
 ) -> dict[str, Any]:
     """Minimise `objective` over batches, changing `parameters` in place.
 
     Parameters
     ----------
     objective : callable
-        Takes the arrays of one batch as tensors and returns a scalar tensor.
+        Takes the arrays of one batch as tensors and returns a scalar tensor, the loss; or the loss and the tensors
+        that it assigned to, which are realised together with the step of the optimiser.
     parameters : sequence of Tensor
         What is trained.
     make_batch : callable
@@ -100,6 +103,9 @@ def train(
     options : TrainingOptions
     batch_size : int
         Windows in a batch.
+    carried : dict of str to Tensor, optional
+        Realised tensors beyond the parameters that a step reads and the objective assigns to: the weights of a
+        momentum branch, a queue.
 
     Returns
     -------
@@ -121,9 +127,10 @@ def train(
     @TinyJit
     def take_step(rate: Tensor, *batch: Tensor) -> Tensor:
         optimiser.zero_grad()
-        loss = objective(*batch)
+        found = objective(*batch)
+        loss, assigned = found if isinstance(found, tuple) else (found, ())
         loss.backward()
-        return loss.realize(*optimiser.schedule_step(rate))
+        return loss.realize(*assigned, *optimiser.schedule_step(rate))
 
     with (
         training_mode(),

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+from biosig.nets.backend import from_numpy
 from biosig.nets.parameters import parameter
 from biosig.training.augmentation import Augmentation
 from biosig.training.loop import TrainingOptions, train
@@ -85,3 +86,21 @@ def test_interruptions_pass_through_and_leave_no_thread(error):
 def test_impossible_options_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         options(**wrong)
+
+
+def test_carried_tensors_change_with_every_step():
+    weight = parameter(np.zeros((2, 1)))
+    average, queue = (from_numpy(np.zeros(shape, np.float32)) for shape in [(2, 1), (7, 2)])
+
+    def objective(x, y):
+        loss = (x @ weight - y).square().mean()
+        now = weight.detach()
+        return loss, [average.assign(0.5 * average + now), queue.assign(queue[1:].cat(now.reshape(1, 2)))]
+
+    train(objective, [weight], regression, options(steps=7), 8, carried={"average": average, "queue": queue})
+    expected = np.zeros((2, 1), np.float32)
+    for weights in queue.numpy():  # those before each of the seven steps
+        expected = 0.5 * expected + weights[:, np.newaxis]
+    assert not queue.numpy()[0].any() and len(np.unique(queue.numpy(), axis=0)) == 7
+    assert not np.allclose(weight.numpy().ravel(), queue.numpy()[-1])
+    np.testing.assert_allclose(average.numpy(), expected, rtol=1e-5)
