@@ -27,6 +27,8 @@ METHODS = ("nightbeat", "pwr", "jerk", "spectral")
 LENGTH, STRIDE = 60.0, 30.0  # s
 GATES = (0.010, 0.020, 0.050)  # g
 CONFIDENCES = (0.0, 0.4)
+SAME = 0.5  # s, between the beginnings of one minute cut twice
+LEAST = 0.5  # beats/min, a smaller difference is not spoken of, however sure
 FEWEST = 5  # people, below which an interval over people is not read
 N_SHUFFLES = 50
 SEED = 0
@@ -57,9 +59,11 @@ def minutes_of(recording, truth: bool) -> pd.DataFrame:
     accel = accel.isel(time_accel=np.asarray(accel["time_accel"] >= starts[0] - 1e-3))
     for method in METHODS:
         found = wrist_heart_rate(accel, method=method, length=LENGTH, stride=STRIDE)
-        # Both cut the same minutes, to within a sample; at the end one may have a window more.
+        # Both cut the same minutes, to within a sample, but not the same number of them.
+        away = np.abs(found["start"].to_numpy() - starts[:, np.newaxis])
+        nearest, same = away.argmin(axis=1), away.min(axis=1) < SAME
         for name in ("heart_rate", "confidence"):
-            table[f"{method} {name}"] = pd.Series(found[name].to_numpy()).reindex(table.index).to_numpy()
+            table[f"{method} {name}"] = np.where(same, found[name].to_numpy()[nearest], np.nan)
     return table
 
 
@@ -114,7 +118,12 @@ def table_row(table: pd.DataFrame, gate: float, method: str, confidence: float) 
         f"{told(means['shuffled'])} | {told(means['constant'])} | {told(means['own median'])} | {told(shuffled)} | "
         f"{told(constant)} |"
     )
-    beaten = (constant.high < 0, constant.low > 0, shuffled.high < 0)
+    clear = lambda d: abs(d.estimate) >= LEAST
+    beaten = (
+        constant.high < 0 and clear(constant),
+        constant.low > 0 and clear(constant),
+        shuffled.high < 0 and clear(shuffled),
+    )
     return line, Finding(method, gate, confidence, n_people, *beaten)
 
 
@@ -139,7 +148,10 @@ def reading(findings: list[Finding], n_people: int) -> list[str]:
         hits = [f for f in read if getattr(f, chosen)]
         named = [f"{f.method} ({1e3 * f.gate:.0f} mg, confidence {f.confidence:g}, {f.n_people} people)" for f in hits]
         told_all = f": {'; '.join(named)}." if 0 < len(hits) <= 8 else "."
-        lines.append(f"- {len(hits)} of {len(read)} rows have {title}, by an interval that excludes zero{told_all}")
+        lines.append(
+            f"- {len(hits)} of {len(read)} rows have {title}, by at least {LEAST:g} beats/min and an interval that "
+            f"excludes zero{told_all}"
+        )
     lines.append(
         f"- Rows with fewer than {FEWEST} people are not counted. Were there no difference at all, some "
         f"{0.025 * len(read):.1f} of {len(read)} intervals would still exclude zero on a given side; rows share people "
