@@ -140,7 +140,7 @@ def agreement(ppg, truth, found: dict[int, Found], rates) -> str:
     untidied, untidied_inside = total["untidied", 0.0], total["untidied", EDGE]
     if untidied != whole:
         text += (
-            f". Against its peaks before it tidies them up (it puts a peak between any two feet): F1 {untidied.f1:.4f}, "
+            f". Against its peaks before it tidies them (it puts a peak between any two feet): F1 {untidied.f1:.4f}, "
             f"without the ends {untidied_inside.f1:.4f}, same stretch {span(raw_even)}"
         )
     return text
