@@ -20,3 +20,10 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real recordings at {folder} (set BIOSIG_DATA)")
     return folder
+
+
+@pytest.fixture(params=["host", "plain"])
+def road(request, monkeypatch) -> str:
+    """Both roads of the layers: host kernels and plain tinygrad operations."""
+    monkeypatch.setenv("BIOSIG_HOST_KERNELS", "1" if request.param == "host" else "0")
+    return request.param

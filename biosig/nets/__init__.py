@@ -10,9 +10,10 @@ from typing import Any
 
 _HOME = {
     "AdamW": "optimiser",
+    "LearnedTemperature": "heads",
+    "LinearHead": "heads",
     "MaskedAutoencoderNet": "masked",
     "ProjectionHead": "heads",
-    "RegressionHead": "heads",
     "build_encoder": "encoders",
     "encoder_config": "encoders",
     "get_weights": "parameters",

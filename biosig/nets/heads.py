@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from tinygrad import Tensor
 
@@ -23,13 +25,44 @@ class ProjectionHead:
         return ops.mlp(x, self.in_weight, self.in_bias, self.out_weight, self.out_bias)
 
 
-class RegressionHead:
-    """One linear layer from an embedding to targets."""
+class LinearHead:
+    """One linear layer, from an embedding to targets or classes, or from tokens to those of a teacher."""
 
     def __init__(self, n_in: int, n_out: int, random_state: int | np.random.Generator | None = None) -> None:
         rng = np.random.default_rng(random_state)
         self.weight, self.bias = parameters.matrix(rng, n_in, n_out), parameters.zeros(n_out)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(n_batch, n_in) to (n_batch, n_out)."""
+        """(..., n_in) to (..., n_out)."""
         return ops.linear(x, self.weight, self.bias)
+
+
+class LearnedTemperature:
+    r"""A temperature of InfoNCE that is trained, bounded: :math:`\tau = a (b / a)^{\sigma(w)}` between a and b.
+
+    Radford et al. (2021), arXiv 2103.00020, section 2.4, learn its logarithm and clip it; the smooth bounds used here
+    leave it a gradient everywhere.
+
+    Parameters
+    ----------
+    start : float
+        Temperature before training.
+    lowest, highest : float
+        a and b.
+
+    Raises
+    ------
+    ValueError
+        When `start` does not lie between the bounds.
+    """
+
+    def __init__(self, start: float, lowest: float = 0.01, highest: float = 1.0) -> None:
+        if not lowest < start < highest:
+            raise ValueError(f"temperature is {start!r}; one that is learned starts between {lowest} and {highest}")
+        share = math.log(start / lowest) / math.log(highest / lowest)
+        self._lowest, self._range = lowest, math.log(highest / lowest)
+        self.weight = parameters.parameter(np.array([math.log(share / (1 - share))]))
+
+    def __call__(self) -> Tensor:
+        """Return the temperature, (1,)."""
+        return self._lowest * (self._range * self.weight.sigmoid()).exp()

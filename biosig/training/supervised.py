@@ -9,7 +9,7 @@ from tinygrad import Tensor
 
 from biosig.nets.backend import lock
 from biosig.nets.encoders import build_encoder
-from biosig.nets.heads import RegressionHead
+from biosig.nets.heads import LinearHead
 from biosig.nets.parameters import get_weights
 from biosig.training import objectives
 from biosig.training._steps import draw_for, finish, participants, rows_with_data, seen_by_net, trained_tensors
@@ -64,7 +64,7 @@ def train_supervised(x, y, config: dict[str, Any], *, options: TrainingOptions, 
     with lock:
         rng = np.random.default_rng(options.random_state)
         net = build_encoder(config["encoder"], rng)
-        head = RegressionHead(net.n_features, y.shape[1], rng)
+        head = LinearHead(net.n_features, y.shape[1], rng)
 
         def loss(seen: Tensor, target: Tensor, mask: Tensor) -> Tensor:
             return objectives.masked_regression(head(net(seen)), target, mask)

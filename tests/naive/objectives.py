@@ -5,18 +5,38 @@ from __future__ import annotations
 import numpy as np
 
 
-def info_nce(student, teacher, excluded, temperature, balance):
-    n = len(student)
-    s = [row / np.linalg.norm(row) for row in student.astype(np.float64)]
-    t = [row / np.linalg.norm(row) for row in teacher.astype(np.float64)]
+def info_nce(query, key, excluded, temperature, balance):
+    n, m = len(query), len(key)
+    q = [row / np.linalg.norm(row) for row in query.astype(np.float64)]
+    k = [row / np.linalg.norm(row) for row in key.astype(np.float64)]
     total = 0.0
     for i in range(n):
-        own = np.exp(s[i] @ t[i] / temperature)
-        candidates = [j for j in range(n) if not excluded[i, j]]
-        to_teacher = own / sum(np.exp(s[i] @ t[j] / temperature) for j in candidates)
-        to_student = own / sum(np.exp(s[j] @ t[i] / temperature) for j in candidates)
-        total -= balance * np.log(to_teacher) + (1 - balance) * np.log(to_student)
+        own = np.exp(q[i] @ k[i] / temperature)
+        to_key = own / sum(np.exp(q[i] @ k[j] / temperature) for j in range(m) if not excluded[i, j])
+        to_query = own / sum(np.exp(q[j] @ k[i] / temperature) for j in range(n) if not excluded[j, i])
+        total -= balance * np.log(to_key) + (1 - balance) * np.log(to_query)
     return total / n
+
+
+def koleo(x):
+    u = [row / np.linalg.norm(row) for row in x.astype(np.float64)]
+    nearest = [min(np.linalg.norm(u[i] - u[j]) for j in range(len(u)) if j != i) for i in range(len(u))]
+    return -np.mean(np.log(nearest))
+
+
+def resampled(tokens, n_to):
+    """Tokens (n_from, n_features) of one window at the middles of `n_to` equal stretches of it."""
+    n_from = len(tokens)
+    middles, wanted = (np.arange(n_from) + 0.5) / n_from, (np.arange(n_to) + 0.5) / n_to
+    return np.stack([np.interp(wanted, middles, column) for column in tokens.T.astype(np.float64)], axis=1)
+
+
+def token_distillation(student, teacher):
+    errors = []
+    for own, other in zip(student, teacher, strict=True):
+        for said, told in zip(resampled(own, len(other)), other.astype(np.float64), strict=True):
+            errors.append(np.mean((said - (told - told.mean()) / np.sqrt(told.var() + 1e-5)) ** 2))
+    return np.mean(errors)
 
 
 def l2_regression(student, teacher):
@@ -35,6 +55,14 @@ def masked_regression(predicted, target, known):
         for k in range(predicted.shape[1])
         if known[i, k]
     ]
+    return np.mean(errors) if errors else 0.0
+
+
+def masked_cross_entropy(logits, labels):
+    errors = []
+    for row, label in zip(logits.astype(np.float64), labels, strict=True):
+        if label.any():
+            errors.append(-np.log(np.exp(row[label.argmax()]) / np.exp(row).sum()))
     return np.mean(errors) if errors else 0.0
 
 

@@ -189,7 +189,7 @@ def test_unfitting_weights_are_refused_and_change_nothing():
 def test_heads():
     x = backend.from_numpy(windows(4)[:, 0, :10])
     assert heads.ProjectionHead(10, 32, 5, 0)(x).shape == (4, 5)
-    head = heads.RegressionHead(10, 2, 0)
+    head = heads.LinearHead(10, 2, 0)
     weights = get_weights(head)
     np.testing.assert_allclose(
         backend.to_numpy(head(x)), backend.to_numpy(x) @ weights["weight"] + weights["bias"], atol=1e-5
