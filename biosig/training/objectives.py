@@ -24,9 +24,7 @@ def _cosines(a: Tensor, b: Tensor) -> Tensor:
     return ops.linear(unit_rows(a), unit_rows(b).transpose(0, 1))
 
 
-def info_nce(
-    query: Tensor, key: Tensor, excluded: Tensor, temperature: float | Tensor, balance: float = 0.5
-) -> Tensor:
+def info_nce(query: Tensor, key: Tensor, excluded: Tensor, temperature: float | Tensor, balance: float = 0.5) -> Tensor:
     r"""InfoNCE: each query is to find its key among those of other windows, and the other way round.
 
     With unit rows q_i, k_j, temperature tau, n queries and m >= n keys, of which the first n belong to the queries,
