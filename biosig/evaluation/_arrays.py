@@ -42,3 +42,13 @@ def check_selection(selection, n_windows: int, name: str) -> np.ndarray:
     mask = np.zeros(n_windows, dtype=bool)
     mask[array.astype(np.int64)] = True
     return mask
+
+
+def check_runs(values, n_windows: int, name: str) -> np.ndarray:
+    """Return float64 (n_runs, n_windows) from one number a window or one row of them a run, or raise ValueError."""
+    array = np.asarray(values)
+    if array.ndim != 2:
+        return check_vector(values, n_windows, name)[np.newaxis]
+    if array.shape[1] != n_windows or not len(array):
+        raise ValueError(f"{name} has shape {array.shape}; expected (n_runs, {n_windows})")
+    return array.astype(np.float64)

@@ -11,6 +11,17 @@ import pandas as pd
 from biosig.evaluation.bootstrap import bootstrap_mean, one_seed
 
 
+def per_window(predictions: pd.DataFrame) -> pd.DataFrame:
+    """One row an encoder, target and window: `absolute` and `signed` error, averaged over the runs of an encoder."""
+    signed = predictions["predicted"] - predictions["true"]
+    frame = predictions.assign(signed=signed, absolute=signed.abs())
+    if "run" not in frame or frame["run"].nunique() < 2:
+        return frame
+    about = {name: (name, "first") for name in ("participant", "motion", "true")}
+    about |= {name: (name, "mean") for name in ("predicted", "signed", "absolute", "expected_error") if name in frame}
+    return frame.groupby(["encoder", "target", "window"], sort=False).agg(**about).reset_index()
+
+
 def error_by_motion(
     predictions: pd.DataFrame,
     *,
@@ -36,10 +47,10 @@ def error_by_motion(
         `mae`, `ci95_low`, `ci95_high`, `n_windows`, `n_participants`. Empty without motion levels.
     """
     seed = one_seed(random_state)
-    known = predictions[predictions["motion"].notna()]
+    known = per_window(predictions[predictions["motion"].notna()])
     rows = []
     for (encoder, target), part in known.groupby(["encoder", "target"], sort=False):
-        error = (part["predicted"] - part["true"]).abs().to_numpy()
+        error = part["absolute"].to_numpy()
         motion, people = part["motion"].to_numpy(), part["participant"].to_numpy()
         for low, high in pairwise(edges):
             band = (motion >= low) & (motion < high)
@@ -65,10 +76,8 @@ def error_by_participant(predictions: pd.DataFrame) -> pd.DataFrame:
         predicted minus true), `true_median`, `n_windows` (with both prediction and target). Participants without a
         single such window are listed with NaN.
     """
-    frame = predictions.assign(error=predictions["predicted"] - predictions["true"])
-    frame["absolute"] = frame["error"].abs()
-    grouped = frame.groupby(["encoder", "target", "participant"], sort=False)
+    grouped = per_window(predictions).groupby(["encoder", "target", "participant"], sort=False)
     table = grouped.agg(
-        mae=("absolute", "mean"), bias=("error", "mean"), true_median=("true", "median"), n_windows=("error", "count")
+        mae=("absolute", "mean"), bias=("signed", "mean"), true_median=("true", "median"), n_windows=("signed", "count")
     )
     return table.reset_index()

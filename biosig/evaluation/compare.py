@@ -15,16 +15,18 @@ import pandas as pd
 from tqdm import tqdm
 
 from biosig._checks import check_groups
-from biosig.evaluation._arrays import check_features, check_selection, check_vector
+from biosig.evaluation._arrays import check_features, check_runs, check_selection, check_vector
 from biosig.evaluation.bootstrap import bootstrap_difference, bootstrap_mean, one_seed
-from biosig.evaluation.probe import ALPHAS, participant_folds, probe
+from biosig.evaluation.correlation import correlation_per_fold, correlation_within
+from biosig.evaluation.probe import ALPHAS, probe_with_error
+from biosig.evaluation.splits import check_splits
 
 TRAINING_MEAN = "training mean"
 OWN_MEDIAN = "participant's own median (oracle)"
 TRIVIAL = (TRAINING_MEAN, OWN_MEDIAN)
 
 _TABLE = ["encoder", "target", "mae", "ci95_low", "ci95_high", "r", "r_within", "n_windows", "n_participants"]
-_TABLE += ["coverage", "gate_coverage", "seed", "reason"]
+_TABLE += ["coverage", "gate_coverage", "train_mae", "n_runs", "run_sd", "seed", "reason"]
 _DIFFERENCES = ["encoder", "target", "reference", "difference", "difference_low", "difference_high"]
 _DIFFERENCES += ["relative", "relative_low", "relative_high", "n_windows", "n_participants"]
 
@@ -35,13 +37,20 @@ class Prediction:
 
     Parameters
     ----------
-    values : mapping of str to array of shape (n_windows,)
-        Predictions per target, NaN where there is none. Targets not named are not compared. The windows are those
-        given to `compare`; the training ones are not looked at. Whoever made them must not have seen the test
-        participants.
+    values : mapping of str to array of shape (n_windows,) or (n_runs, n_windows)
+        Predictions per target, NaN where there is none; one row a run where the same encoder was trained with several
+        seeds. Targets not named are not compared. The windows are those given to `compare`; the training ones are not
+        looked at. Whoever made them must not have seen the test participants.
+    expected_error : mapping of str to array of the same shape, optional
+        How unsure each prediction is, per target: best the absolute error to be expected, in the unit of the target;
+        any number that grows with it orders the windows as well.
+    training_error : mapping of str to float, optional
+        Mean absolute error on the windows it was trained on, per target.
     """
 
     values: Mapping[str, np.ndarray]
+    expected_error: Mapping[str, np.ndarray] = field(default_factory=dict)
+    training_error: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,14 +63,15 @@ class Comparison:
         One row an encoder and target: `mae` in the target's unit over `n_windows` test windows of `n_participants`
         people, `ci95_low` and `ci95_high` over participants, Pearson `r` over windows (of each fold, averaged) and
         `r_within` after removing each participant's means, `coverage` (share of the test windows offered that have
-        both prediction and target), `gate_coverage` (share that passed the gate), `seed`, and `reason` where
-        something is NaN.
+        both prediction and target), `gate_coverage` (share that passed the gate), `train_mae` (on the training
+        windows), `n_runs` and `run_sd` (of the MAE over runs), `seed` of the intervals, and `reason` where something
+        is NaN or means little. With several runs a window's error is the mean of theirs, and `r` the mean of theirs.
     differences : pandas.DataFrame
         One row an encoder and target: `difference` is the reference's MAE minus the encoder's on the windows both
         have, `relative` the same over the encoder's MAE; negative means that the reference is better.
     predictions : pandas.DataFrame
-        One row an encoder, target and test window past the gate: `window` (its number), `participant`, `motion` (g),
-        `encoder`, `target`, `true`, `predicted`.
+        One row an encoder, target, run and test window past the gate: `window` (its number), `participant`, `motion`
+        (g), `encoder`, `target`, `run`, `true`, `predicted`, `expected_error`.
     reference : str
         The encoder that the others are compared with.
     units : dict of str to str
@@ -78,33 +88,6 @@ class Comparison:
     rivals: tuple[str, ...] = ()
 
 
-def _splits(groups, n, train, test, folds) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of masks (training windows, test windows), without a shared participant."""
-    if folds is not None:
-        if train is not None or test is not None:
-            raise ValueError("folds were given together with train or test; give folds alone, or train and test")
-        if np.ndim(folds) == 0:
-            number = participant_folds(groups, int(folds))
-        else:
-            number = np.asarray(folds)
-            if number.shape != (n,):
-                raise ValueError(f"folds has shape {number.shape}; expected a number of folds, or a fold per window")
-        pairs = [(number != one, number == one) for one in np.unique(number)]
-    else:
-        if train is None or test is None:
-            raise ValueError("give both train and test (masks or window numbers), or folds (a number, such as 5)")
-        pairs = [(check_selection(train, n, "train"), check_selection(test, n, "test"))]
-    for train_mask, test_mask in pairs:
-        shared = np.intersect1d(groups[train_mask], groups[test_mask])
-        if len(shared):
-            names = ", ".join(str(name) for name in shared[:8]) + (", ..." if len(shared) > 8 else "")
-            raise ValueError(
-                f"{len(shared)} participant(s) are in training and test at once: {names}; "
-                "split by participant, for instance with folds=5"
-            )
-    return pairs
-
-
 def _own_median(y: np.ndarray, groups: np.ndarray, scored: np.ndarray) -> np.ndarray:
     predicted = np.full(len(y), np.nan)
     medians = pd.Series(y[scored]).groupby(groups[scored]).transform("median")
@@ -112,46 +95,34 @@ def _own_median(y: np.ndarray, groups: np.ndarray, scored: np.ndarray) -> np.nda
     return predicted
 
 
-def _correlation_per_fold(predicted, y, both, splits) -> float:
-    """Correlation over the windows of each fold, averaged by their number.
-
-    Pooling the folds would punish them for their means: the mean of the others is low exactly where a fold is high.
-    """
-    folds = [both & test for _, test in splits]
-    found = np.array([_correlation(predicted[fold], y[fold]) if fold.any() else np.nan for fold in folds])
-    weights = np.array([fold.sum() for fold in folds]) * np.isfinite(found)
-    return float(np.nansum(found * weights) / weights.sum()) if weights.any() else np.nan
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    scale = np.sqrt(np.sum(a * a) * np.sum(b * b))
-    # A constant's deviations are rounding errors, not zeros.
-    if len(a) < 3 or scale <= 1e-12 * len(a) or not np.isfinite(scale):
-        return np.nan
-    return float(np.clip(np.sum(a * b) / scale, -1, 1))
-
-
-def _centred(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    return values - pd.Series(values).groupby(groups).transform("mean").to_numpy()
-
-
-def _predict(entry, y, groups, splits, gate, alphas) -> tuple[np.ndarray, bool]:
+def _predict(entry, y, groups, splits, gate, alphas) -> tuple[Prediction, bool]:
     """Test predictions of a probe, or of the training mean when `entry` is None; and whether anything was learnt."""
-    predicted, trained = np.full(len(y), np.nan), False
+    predicted, expected, trained = np.full(len(y), np.nan), np.full(len(y), np.nan), False
+    errors = []
     for train, test in splits:
         fit, ask = train & gate, test & gate
         if np.isfinite(y[fit]).any():
             trained = True
             if entry is None:
                 predicted[ask] = np.nanmean(y[fit])
+                errors.append(np.abs(y[fit] - np.nanmean(y[fit])))
             else:
-                predicted[ask] = probe(entry[fit], y[fit], groups[fit], entry[ask], alphas=alphas)
-    return predicted, trained
+                found = probe_with_error(entry[fit], y[fit], groups[fit], entry[ask], alphas=alphas)
+                predicted[ask], expected[ask] = found.predicted, found.expected_error
+                errors.append(np.abs(y[fit] - found.fitted))
+    train_mae = finite_mean(np.concatenate(errors)) if errors else np.nan
+    return Prediction({"": predicted}, {"": expected}, {"": train_mae}), trained
+
+
+def finite_mean(values) -> float:
+    """Mean of the finite values; NaN where there is none."""
+    values = np.asarray(values, dtype=np.float64)
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if len(values) else np.nan
 
 
 def _reason(y, both, trained: bool, scored, groups) -> str:
-    """Why a cell has no error or no interval; empty when it has both."""
+    """Why a cell has no error or no interval, or means little; empty when it is sound."""
     if not scored.any():
         return "no test window passed the gate"
     if not np.isfinite(y[scored]).any():
@@ -162,7 +133,35 @@ def _reason(y, both, trained: bool, scored, groups) -> str:
         return "no prediction for any test window with this target"
     if len(np.unique(groups[both])) == 1:
         return "one participant: no interval"
+    if np.ptp(y[np.isfinite(y)]) == 0:
+        return "constant target: there is nothing to tell apart"
     return ""
+
+
+def check_entries(features: Mapping, n: int) -> tuple[dict[str, np.ndarray | Prediction], dict[str, str]]:
+    """Return the entries that can be compared, and for the others the reason."""
+    entries: dict[str, np.ndarray | Prediction] = {}
+    refused: dict[str, str] = {}
+    for name, entry in features.items():
+        if name in TRIVIAL:
+            raise ValueError(f"the encoder name {name!r} is taken by a trivial predictor; choose another")
+        try:
+            if isinstance(entry, Prediction):
+                entries[name] = Prediction(
+                    {key: check_runs(v, n, f"{name}: {key}") for key, v in entry.values.items()},
+                    {key: check_runs(v, n, f"{name}: error of {key}") for key, v in entry.expected_error.items()},
+                    entry.training_error,
+                )
+            else:
+                embeddings = check_features(entry, f"features[{name!r}]")
+                if len(embeddings) != n:
+                    raise ValueError(f"features[{name!r}] has shape {embeddings.shape}; the targets have {n} windows")
+                entries[name] = embeddings
+        except ValueError as error:
+            refused[name] = str(error)
+    if features and not entries:
+        raise ValueError("; ".join(refused.values()))
+    return entries, refused
 
 
 def compare(
@@ -216,13 +215,14 @@ def compare(
     Returns
     -------
     Comparison
-        A cell that cannot be computed (no target, no prediction, one participant) is NaN with a reason; the rest of
-        the table is made all the same.
+        A cell that cannot be computed (no target, no prediction, embeddings of another number of windows, one
+        participant) is NaN with a reason; the rest of the table is made all the same.
 
     Raises
     ------
     ValueError
-        When training and test share a participant (they are named), or arrays do not belong together.
+        When training and test share a participant (they are named), when not one encoder can be compared, or arrays
+        other than the encoders' do not belong together.
     """
     n = len(targets)
     groups = check_groups(groups, n)
@@ -231,24 +231,15 @@ def compare(
         raise ValueError(
             f"{len(features)} encoder(s) and {len(numeric.columns)} numeric target(s); expected one of each at least"
         )
-    entries: dict[str, np.ndarray | Prediction] = {}
-    for name, entry in features.items():
-        if name in TRIVIAL:
-            raise ValueError(f"the encoder name {name!r} is taken by a trivial predictor; choose another")
-        if isinstance(entry, Prediction):
-            entries[name] = Prediction({key: check_vector(v, n, f"{name}: {key}") for key, v in entry.values.items()})
-        else:
-            entries[name] = check_features(entry, f"features[{name!r}]")
-            if len(entries[name]) != n:  # type: ignore[arg-type]
-                raise ValueError(f"features[{name!r}] has shape {np.shape(entry)}; the targets have {n} windows")
-    reference = next(iter(entries)) if reference is None else reference
-    if reference not in entries:
-        raise ValueError(f"reference is {reference!r}; expected one of {list(entries)}")
-    if not set(rivals) <= set(entries):
-        raise ValueError(f"rivals are {list(rivals)}; expected some of {list(entries)}")
+    entries, refused = check_entries(features, n)
+    reference = next(iter(features)) if reference is None else reference
+    if reference not in features:
+        raise ValueError(f"reference is {reference!r}; expected one of {list(features)}")
+    if not set(rivals) <= set(features):
+        raise ValueError(f"rivals are {list(rivals)}; expected some of {list(features)}")
     gate = np.ones(n, dtype=bool) if passed is None else check_selection(passed, n, "passed")
     motion = np.full(n, np.nan) if motion is None else check_vector(motion, n, "motion")
-    splits = _splits(groups, n, train, test, folds)
+    splits = check_splits(groups, n, train, test, folds)
     offered = np.any([pair[1] for pair in splits], axis=0)
     scored = offered & gate
     seed = one_seed(random_state)
@@ -257,43 +248,52 @@ def compare(
     cells = [
         (name, target)
         for target in numeric.columns
-        for name in (*entries, *TRIVIAL)
+        for name in (*features, *TRIVIAL)
         if not isinstance(ready := entries.get(name), Prediction) or target in ready.values
     ]
     for name, target in tqdm(cells, desc="probes", unit="probe", delay=2, leave=False):
         y = numeric[target].to_numpy(dtype=np.float64)
         y = np.where(np.isfinite(y), y, np.nan)
-        contender = entries.get(name)
+        contender, trained, key = entries.get(name), True, ""
         if isinstance(contender, Prediction):
-            predicted, trained = contender.values[target], True
+            found, key = contender, target
+        elif name in refused:
+            found = Prediction({"": np.full(n, np.nan)})
         elif name == OWN_MEDIAN:
-            predicted, trained = _own_median(y, groups, scored), True
+            found = Prediction({"": _own_median(y, groups, scored)})
         else:
-            predicted, trained = _predict(contender, y, groups, splits, gate, alphas)
-        error = np.where(scored, np.abs(predicted - y), np.nan)
-        error[~np.isfinite(error)] = np.nan
-        errors[name, target] = error
+            found, trained = _predict(contender, y, groups, splits, gate, alphas)
+        predicted = np.atleast_2d(found.values[key])
+        expected = np.atleast_2d(found.expected_error.get(key, np.full_like(predicted, np.nan)))
+        by_run = np.where(scored, np.abs(predicted - y), np.nan)
+        by_run[~np.isfinite(by_run)] = np.nan
+        error = errors[name, target] = by_run.mean(axis=0)
         mae = bootstrap_mean(error, groups, n_boot=n_boot, random_state=seed)
         both = np.isfinite(error)
-        r = r_within = np.nan
+        r = r_within = run_sd = np.nan
         if both.any():
-            r = _correlation_per_fold(predicted, y, both, splits)
-            r_within = _correlation(_centred(predicted[both], groups[both]), _centred(y[both], groups[both]))
+            r = float(np.mean([correlation_per_fold(run, y, both, splits) for run in predicted]))
+            r_within = float(np.mean([correlation_within(run[both], y[both], groups[both]) for run in predicted]))
+            run_sd = float(by_run[:, both].mean(axis=1).std(ddof=1)) if len(by_run) > 1 else np.nan
         shares = (both.sum() / offered.sum(), scored.sum() / offered.sum()) if offered.any() else (np.nan, np.nan)
-        reason = _reason(y, both, trained, scored, groups)
-        rows.append([name, target, *mae[:3], r, r_within, mae.n_windows, mae.n_participants, *shares, seed, reason])
+        reason = refused.get(name) or _reason(y, both, trained, scored, groups)
+        runs = (found.training_error.get(key, np.nan), len(predicted), run_sd)
+        rows.append([name, target, *mae[:3], r, r_within, mae.n_windows, mae.n_participants, *shares, *runs])
+        rows[-1] += [seed, reason]
         where = np.flatnonzero(scored)
-        frame = {"window": where, "participant": groups[where], "motion": motion[where]}
-        frame |= {"encoder": name, "target": target, "true": y[where], "predicted": predicted[where]}
-        predictions.append(pd.DataFrame(frame))
+        for run in range(len(predicted)):
+            frame = {"window": where, "participant": groups[where], "motion": motion[where]}
+            frame |= {"encoder": name, "target": target, "run": run, "true": y[where]}
+            frame |= {"predicted": predicted[run, where], "expected_error": expected[run, where]}
+            predictions.append(pd.DataFrame(frame))
 
     differences = []
     for (name, target), error in errors.items():
         if name == reference or (reference, target) not in errors:
             continue
-        found = bootstrap_difference(errors[reference, target], error, groups, n_boot=n_boot, random_state=seed)
-        row = [name, target, reference, *found.absolute[:3], *found.relative[:3]]
-        differences.append([*row, found.absolute.n_windows, found.absolute.n_participants])
+        gap = bootstrap_difference(errors[reference, target], error, groups, n_boot=n_boot, random_state=seed)
+        row = [name, target, reference, *gap.absolute[:3], *gap.relative[:3]]
+        differences.append([*row, gap.absolute.n_windows, gap.absolute.n_participants])
     return Comparison(
         table=pd.DataFrame(rows, columns=_TABLE),
         differences=pd.DataFrame(differences, columns=_DIFFERENCES),

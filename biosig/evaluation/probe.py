@@ -9,6 +9,7 @@ fit is scikit-learn's.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.linear_model import Ridge
@@ -75,19 +76,105 @@ def choose_alpha(x, y, groups, *, alphas: Sequence[float] = ALPHAS, n_folds: int
     ValueError
         When a penalty is not positive or there are fewer than two folds.
     """
+    return _choose(x, y, groups, alphas, n_folds)[0]
+
+
+def _choose(x, y, groups, alphas: Sequence[float], n_folds: int) -> tuple[float, np.ndarray | None]:
+    """Penalty, and the out-of-fold predictions with it; None where no fold could be made."""
     penalties = np.sort(np.asarray(alphas, dtype=np.float64))[::-1]
     if penalties.ndim != 1 or not len(penalties) or not np.all(penalties > 0):
         raise ValueError(f"alphas is {alphas!r}; expected one or more positive numbers")
     if n_folds < 2:
         raise ValueError(f"n_folds is {n_folds}; expected 2 or more")
-    folds = _inner_folds(np.asarray(groups), n_folds) if len(penalties) > 1 else []
+    folds = _inner_folds(np.asarray(groups), n_folds)
     if not folds:
-        return float(penalties[0])
-    error = np.zeros(len(penalties))
+        return float(penalties[0]), None
+    predicted = np.empty((len(y), len(penalties)))
     for train, test in folds:
-        predicted = _path_predictions(x[train], y[train], x[test], penalties)
-        error += np.abs(predicted - y[test, np.newaxis]).sum(axis=0)
-    return float(penalties[np.argmin(np.round(error / len(y), 12))])
+        predicted[test] = _path_predictions(x[train], y[train], x[test], penalties)
+    # Summed fold by fold, as a change of order would change the last bits and so a tie.
+    error = np.zeros(len(penalties))
+    for _, test in folds:
+        error += np.abs(predicted[test] - y[test, np.newaxis]).sum(axis=0)
+    best = int(np.argmin(np.round(error / len(y), 12)))
+    return float(penalties[best]), predicted[:, best]
+
+
+class Probed(NamedTuple):
+    """What a probe says.
+
+    Attributes
+    ----------
+    predicted : array of shape (n_test,)
+    expected_error : array of shape (n_test,)
+        Absolute error to be expected of each prediction, in the unit of the target: a confidence, small where sure.
+    fitted : array of shape (n_train,)
+        Predictions of the training windows themselves; their error beside the test error shows what was memorised.
+    """
+
+    predicted: np.ndarray
+    expected_error: np.ndarray
+    fitted: np.ndarray
+
+
+def probe_with_error(
+    train_x, train_y, train_groups, test_x, *, alphas: Sequence[float] = ALPHAS, n_folds: int = 5
+) -> Probed:
+    """As `probe`, with the error to be expected of each prediction.
+
+    A second ridge regression learns the logarithm of the absolute errors that the probe makes on training participants
+    held out from it (the folds of `choose_alpha`). Its level is set so that the expected errors of the training windows
+    have the mean of those errors.
+
+    Parameters
+    ----------
+    train_x, train_y, train_groups, test_x, alphas, n_folds
+        See `probe`.
+
+    Returns
+    -------
+    Probed
+        NaN like the predictions of `probe`. With too few windows for folds, the expected error is the same everywhere:
+        the mean error on the training windows.
+    """
+    return _probe(train_x, train_y, train_groups, test_x, alphas, n_folds, with_error=True)
+
+
+def _probe(train_x, train_y, train_groups, test_x, alphas, n_folds: int, *, with_error: bool) -> Probed:
+    train_x, test_x = check_features(train_x, "train_x"), check_features(test_x, "test_x")
+    if train_x.shape[1] != test_x.shape[1]:
+        raise ValueError(f"train_x has {train_x.shape[1]} features, test_x {test_x.shape[1]}; expected the same")
+    train_y = check_vector(train_y, len(train_x), "train_y")
+    train_groups = check_groups(train_groups, len(train_x), "train_groups")
+    found = Probed(np.full(len(test_x), np.nan), np.full(len(test_x), np.nan), np.full(len(train_x), np.nan))
+    complete = np.isfinite(train_x).all(axis=1)
+    train = complete & np.isfinite(train_y)
+    test = np.isfinite(test_x).all(axis=1)
+    if not train.any():
+        return found
+    x, y, people = train_x[train], train_y[train], train_groups[train]
+    alpha, held_out = _choose(x, y, people, alphas, n_folds)
+    scaler = StandardScaler().fit(x)
+    seen = scaler.transform(x)
+    ridge = Ridge(alpha=alpha).fit(seen, y)
+    found.fitted[complete] = ridge.predict(scaler.transform(train_x[complete]))
+    if not test.any():
+        return found
+    asked = scaler.transform(test_x[test])
+    found.predicted[test] = ridge.predict(asked)
+    if not with_error:
+        return found
+    error = np.abs(y - (found.fitted[train] if held_out is None else held_out))
+    level = error.mean()
+    if held_out is None or not level > 0:
+        found.expected_error[test] = level
+        return found
+    # The floor keeps a few lucky hits from deciding a regression of logarithms.
+    logs = np.log(np.maximum(error, 0.05 * level))
+    size = Ridge(alpha=_choose(x, logs, people, alphas, n_folds)[0]).fit(seen, logs)
+    scale = level / np.exp(size.predict(seen)).mean()
+    found.expected_error[test] = np.clip(scale * np.exp(size.predict(asked)), 0.1 * level, 10 * level)
+    return found
 
 
 def probe(train_x, train_y, train_groups, test_x, *, alphas: Sequence[float] = ALPHAS, n_folds: int = 5) -> np.ndarray:
@@ -116,21 +203,7 @@ def probe(train_x, train_y, train_groups, test_x, *, alphas: Sequence[float] = A
     ValueError
         When shapes do not belong together.
     """
-    train_x, test_x = check_features(train_x, "train_x"), check_features(test_x, "test_x")
-    if train_x.shape[1] != test_x.shape[1]:
-        raise ValueError(f"train_x has {train_x.shape[1]} features, test_x {test_x.shape[1]}; expected the same")
-    train_y = check_vector(train_y, len(train_x), "train_y")
-    train_groups = check_groups(train_groups, len(train_x), "train_groups")
-    predicted = np.full(len(test_x), np.nan)
-    train = np.isfinite(train_x).all(axis=1) & np.isfinite(train_y)
-    test = np.isfinite(test_x).all(axis=1)
-    if not train.any() or not test.any():
-        return predicted
-    x, y = train_x[train], train_y[train]
-    alpha = choose_alpha(x, y, train_groups[train], alphas=alphas, n_folds=n_folds)
-    scaler = StandardScaler().fit(x)
-    predicted[test] = Ridge(alpha=alpha).fit(scaler.transform(x), y).predict(scaler.transform(test_x[test]))
-    return predicted
+    return _probe(train_x, train_y, train_groups, test_x, alphas, n_folds, with_error=False).predicted
 
 
 def participant_folds(groups, n_folds: int = 5) -> np.ndarray:

@@ -29,7 +29,18 @@ class Results:
     comparison : Comparison, optional
         Errors per encoder and target, from `compare`.
     retrieval : dict of str to pandas.DataFrame
-        Tables of `retrieval` per encoder; controls such as motion only stand beside the encoders.
+        Tables of `retrieval` per encoder, from acceleration to PPG; controls such as motion only stand beside the
+        encoders.
+    retrieval_back : dict of str to pandas.DataFrame
+        The same from PPG to acceleration.
+    people : pandas.DataFrame, optional
+        Targets of persons, from `probe_people`: age, sex and the like.
+    confidence : pandas.DataFrame, optional
+        Error against coverage, from `error_against_coverage`.
+    conformal : pandas.DataFrame, optional
+        Intervals and whether they hold on unseen people, from `conformal_coverage`.
+    label_efficiency : pandas.DataFrame, optional
+        Error against the share of labelled participants, from `label_table`.
     training : dict of str to dict
         Loss curves per model: ``{"step": [...], "loss": [...]}``; further keys that end in "loss" are drawn too.
     example : dict, optional
@@ -47,6 +58,11 @@ class Results:
 
     comparison: Comparison | None = None
     retrieval: dict[str, pd.DataFrame] = field(default_factory=dict)
+    retrieval_back: dict[str, pd.DataFrame] = field(default_factory=dict)
+    people: pd.DataFrame | None = None
+    confidence: pd.DataFrame | None = None
+    conformal: pd.DataFrame | None = None
+    label_efficiency: pd.DataFrame | None = None
     training: dict[str, dict[str, Any]] = field(default_factory=dict)
     example: dict[str, Any] | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -122,13 +138,58 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def _paired(frame: pd.DataFrame, **pairs: str) -> list[dict[str, Any]]:
-    """Records of a table in which ``<stem>_low`` and ``<stem>_high`` become one pair named as given."""
+def _paired(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Records of a table in which ends of an interval become one pair: ``ci95``, or ``<stem>_ci95``."""
     records = plain(frame)
+    pairs = {column.removesuffix("_low"): column for column in frame.columns if column.endswith("_low")}
     for record in records:
-        for name, stem in pairs.items():
-            record[name] = [record.pop(f"{stem}_low"), record.pop(f"{stem}_high")]
+        for stem, column in pairs.items():
+            # The bare name belongs to the first estimate of a row; "motion" are the edges of a band.
+            if stem != "motion":
+                record[_PAIRS.get(stem, f"{stem}_ci95")] = [record.pop(column), record.pop(f"{stem}_high")]
     return records
+
+
+_PAIRS = {"ci95": "ci95", "top1": "ci95", "difference": "ci95"}
+
+
+def as_tables(results: Results) -> dict[str, pd.DataFrame]:
+    """Everything found as tidy tables, one row an estimate: what the CSV files hold.
+
+    Parameters
+    ----------
+    results : Results
+
+    Returns
+    -------
+    dict of str to pandas.DataFrame
+        ``comparison``, ``differences``, ``by_motion``, ``by_participant`` (all encoders), ``people``, ``confidence``,
+        ``conformal``, ``label_efficiency``, ``retrieval`` and ``retrieval_back`` (with the column ``encoder``) as far
+        as the run has them; and ``missing``, the cells without an estimate and why.
+    """
+    tables: dict[str, pd.DataFrame] = {}
+    comparison = results.comparison
+    if comparison is not None:
+        tables["comparison"], tables["differences"] = comparison.table, comparison.differences
+        seed = int(comparison.table["seed"].iloc[0])
+        tables["by_motion"] = error_by_motion(comparison.predictions, random_state=seed)
+        tables["by_participant"] = error_by_participant(comparison.predictions)
+    for name in ("people", "confidence", "conformal", "label_efficiency"):
+        if (table := getattr(results, name)) is not None:
+            tables[name] = table
+    for name in ("retrieval", "retrieval_back"):
+        parts = [table.assign(encoder=encoder) for encoder, table in getattr(results, name).items()]
+        if parts:
+            table = pd.concat(parts, ignore_index=True)
+            tables[name] = table[["encoder", *(column for column in table.columns if column != "encoder")]]
+    missing = []
+    for name in ("comparison", "people", "conformal"):
+        if name in tables:
+            found = tables[name]
+            missing.append(found.loc[found["reason"] != "", ["encoder", "target", "reason"]].assign(table=name))
+    if missing:
+        tables["missing"] = pd.concat(missing, ignore_index=True)
+    return tables
 
 
 def as_json(results: Results) -> dict[str, Any]:
@@ -141,26 +202,23 @@ def as_json(results: Results) -> dict[str, Any]:
     Returns
     -------
     dict
-        `comparison`, `differences`, `by_motion`, `by_participant` (the reference encoder's), `retrieval`, `training`,
-        `provenance`, `notes`, `skipped`; lists of records, see `Comparison` and `retrieval` for their names.
+        Lists of records, empty where the run has none: `comparison`, `differences`, `by_motion`, `by_participant` (the
+        reference encoder's), `people`, `confidence`, `conformal`, `label_efficiency`, `retrieval` (acceleration to
+        PPG), `retrieval_back`, `missing`, see `as_tables`; and `reference`, `training`, `provenance`, `notes`,
+        `skipped`.
     """
-    content: dict[str, Any] = {"comparison": [], "differences": [], "by_motion": [], "by_participant": []}
+    tables = as_tables(results)
+    content: dict[str, Any] = {name: [] for name in _LISTS}
+    content |= {name: _paired(table) for name, table in tables.items()}
     comparison = results.comparison
     if comparison is not None:
         content["reference"] = comparison.reference
-        content["comparison"] = _paired(comparison.table, ci95="ci95")
-        content["differences"] = _paired(comparison.differences, ci95="difference", relative_ci95="relative")
-        seed = int(comparison.table["seed"].iloc[0])
-        content["by_motion"] = _paired(error_by_motion(comparison.predictions, random_state=seed), ci95="ci95")
-        own = comparison.predictions[comparison.predictions["encoder"] == comparison.reference]
-        content["by_participant"] = plain(error_by_participant(own))
-    rows = []
-    for encoder, table in results.retrieval.items():
-        for record in _paired(table, ci95="top1", mean_rank_ci95="mean_rank"):
-            rows.append({"encoder": encoder, **record})
-    content["retrieval"] = rows
-    content["training"] = plain(results.training)
-    content["provenance"] = plain(results.provenance)
-    content["notes"] = plain(results.notes)
-    content["skipped"] = plain(results.skipped)
+        own = tables["by_participant"]
+        content["by_participant"] = plain(own[own["encoder"] == comparison.reference])
+    for name in ("training", "provenance", "notes", "skipped"):
+        content[name] = plain(getattr(results, name))
     return content
+
+
+_LISTS = ["comparison", "differences", "by_motion", "by_participant", "people", "confidence", "conformal"]
+_LISTS += ["label_efficiency", "retrieval", "retrieval_back", "missing"]
