@@ -96,7 +96,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=_count, default=None, help="training steps of each encoder")
-    parser.add_argument("--architecture", choices=("conv", "transformer"), default="conv", help="(%(default)s)")
+    parser.add_argument(
+        "--architecture", choices=("conv", "efficientnet", "transformer"), default="conv", help="(%(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="makes the run repeat exactly (%(default)s)")
 
 

@@ -24,8 +24,8 @@ class MaskedAutoencoder(TrainedEncoder):
     modality : {"ppg", "accel"}, default="ppg"
         What the windows hold; decides the augmentations (acceleration is also rotated) and the default front end.
     mask_ratio : float, optional
-        Share of each window that is hidden; None takes 0.7 for "conv" and 0.8 for "transformer".
-    architecture : {"conv", "transformer"}, default="conv"
+        Share of each window that is hidden; None takes 0.8 for "transformer" and 0.7 for the others.
+    architecture : {"conv", "efficientnet", "transformer"}, default="conv"
         Family of the encoder. Convolutions learn faster on small budgets.
     size : str, default="tiny"
         Named size of the encoder.

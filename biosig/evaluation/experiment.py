@@ -53,7 +53,7 @@ def demo(
         Of each recording (s).
     device : str
         Simulated sensor, see `biosig.simulate_cohort`.
-    architecture : {"conv", "transformer"}
+    architecture : {"conv", "efficientnet", "transformer"}
     n_steps : int, optional
         Training steps of each encoder.
     random_state : int
@@ -112,7 +112,7 @@ def experiment(
         people never stand on both sides of a split.
     max_motion : float
         Stillness gate in g, in training and test.
-    architecture : {"conv", "transformer"}
+    architecture : {"conv", "efficientnet", "transformer"}
     n_steps : int, optional
         Training steps of each encoder.
     same_people : bool

@@ -11,65 +11,60 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from biosig_kernels import nn_convolution, nn_elementwise, nn_rows
+from biosig_kernels import nn_convolution, nn_elementwise, nn_rows, nn_swish
 from tinygrad import Tensor
 
-from biosig.nets._threads import n_threads, over_slices
+from biosig.nets._host_blocks import GRAIN, blocks, partials, rows_and_width
+from biosig.nets._host_residual import inverted_residual
+from biosig.nets._threads import over_slices
 from biosig.nets.backend import host_call
 
-_GRAIN = 64  # least number of rows worth a thread
-_BLOCK_VALUES = 65536  # float32 values of the widest array of a block: a quarter of a megabyte
-
-
-def _blocks(start: int, stop: int, width: int):
-    size = max(32, _BLOCK_VALUES // max(1, width))
-    for low in range(start, stop, size):
-        yield low, min(stop, low + size)
-
-
-def _rows(shape: tuple) -> tuple[int, int]:
-    sizes = [int(s) for s in shape]
-    return math.prod(sizes[:-1]), sizes[-1]
-
-
-def _partials(*shapes: tuple[int, ...]) -> list[np.ndarray]:
-    return [np.zeros((n_threads(), *shape), np.float32) for shape in shapes]
-
+__all__ = [
+    "attention",
+    "depthwise_conv",
+    "gather_tokens",
+    "gelu",
+    "inverted_residual",
+    "layer_norm",
+    "linear",
+    "mlp",
+    "swish",
+]
 
 # linear
 
 
 def _linear(y, x, w, *bias):
     def rows(_, start, stop):
-        for low, high in _blocks(start, stop, w.shape[1]):
+        for low, high in blocks(start, stop, w.shape[1]):
             np.matmul(x[low:high], w, out=y[low:high])
             if bias:
                 nn_elementwise.add_bias(y, bias[0], low, high)
 
-    over_slices(rows, len(x), _GRAIN)
+    over_slices(rows, len(x), GRAIN)
 
 
 def _linear_dx(dx, g, w):
-    over_slices(lambda _, start, stop: np.matmul(g[start:stop], w.T, out=dx[start:stop]), len(g), _GRAIN)
+    over_slices(lambda _, start, stop: np.matmul(g[start:stop], w.T, out=dx[start:stop]), len(g), GRAIN)
 
 
 def _linear_dw(dw, *rest):
     *db, g, x = rest
-    parts, sums = _partials(dw.shape, (g.shape[1],))
+    parts, sums = partials(dw.shape, (g.shape[1],))
 
     def rows(slot, start, stop):
         np.matmul(x[start:stop].T, g[start:stop], out=parts[slot])
         if db:
             nn_elementwise.add_column_sums(g, sums[slot], start, stop)
 
-    over_slices(rows, len(g), _GRAIN)
+    over_slices(rows, len(g), GRAIN)
     np.sum(parts, axis=0, out=dw)
     if db:
         np.sum(sums, axis=0, out=db[0])
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    n_rows, n_in = _rows(x.shape)
+    n_rows, n_in = rows_and_width(x.shape)
     n_out = int(weight.shape[1])
 
     def gradient(g, inputs):
@@ -87,20 +82,20 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def _mlp(y, x, w1, b1, w2, b2):
     def rows(_, start, stop):
-        for low, high in _blocks(start, stop, w1.shape[1]):
+        for low, high in blocks(start, stop, w1.shape[1]):
             h = x[low:high] @ w1
             nn_elementwise.bias_gelu(h, b1, 0, high - low)
             np.matmul(h, w2, out=y[low:high])
             nn_elementwise.add_bias(y, b2, low, high)
 
-    over_slices(rows, len(x), _GRAIN)
+    over_slices(rows, len(x), GRAIN)
 
 
 def _mlp_backward(dx, dw1, db1, dw2, db2, g, x, w1, b1, w2):
-    part1, sum1, part2, sum2 = _partials(w1.shape, b1.shape, w2.shape, db2.shape)
+    part1, sum1, part2, sum2 = partials(w1.shape, b1.shape, w2.shape, db2.shape)
 
     def rows(slot, start, stop):
-        for low, high in _blocks(start, stop, w1.shape[1]):
+        for low, high in blocks(start, stop, w1.shape[1]):
             h = x[low:high] @ w1
             dh = g[low:high] @ w2.T
             nn_elementwise.bias_gelu_backward(h, b1, dh, 0, high - low)
@@ -110,13 +105,13 @@ def _mlp_backward(dx, dw1, db1, dw2, db2, g, x, w1, b1, w2):
             nn_elementwise.add_column_sums(g, sum2[slot], low, high)
             np.matmul(dh, w1.T, out=dx[low:high])
 
-    over_slices(rows, len(x), _GRAIN)
+    over_slices(rows, len(x), GRAIN)
     for part, out in ((part1, dw1), (sum1, db1), (part2, dw2), (sum2, db2)):
         np.sum(part, axis=0, out=out)
 
 
 def mlp(x: Tensor, weight_in: Tensor, bias_in: Tensor, weight_out: Tensor, bias_out: Tensor) -> Tensor:
-    n_rows, n_in = _rows(x.shape)
+    n_rows, n_in = rows_and_width(x.shape)
     n_hidden, n_out = (int(s) for s in weight_out.shape)
 
     def gradient(g, inputs):
@@ -147,23 +142,40 @@ def gelu(x: Tensor) -> Tensor:
     return host_call(_gelu, [shape], [x.reshape(shape)], gradient=gradient)[0].reshape(*x.shape)
 
 
+def _swish(y, x):
+    over_slices(lambda _, start, stop: nn_swish.swish(x, y, start, stop), len(x), 4096)
+
+
+def _swish_backward(dx, g, x):
+    over_slices(lambda _, start, stop: nn_swish.swish_backward(x, g, dx, start, stop), len(x), 4096)
+
+
+def swish(x: Tensor) -> Tensor:
+    shape = (int(x.numel()),)
+
+    def gradient(g, inputs):
+        return host_call(_swish_backward, [shape], [g, *inputs])
+
+    return host_call(_swish, [shape], [x.reshape(shape)], gradient=gradient)[0].reshape(*x.shape)
+
+
 def _layer_norm(y, x, w, b, eps):
-    over_slices(lambda _, start, stop: nn_rows.layer_norm(x, w, b, np.float32(eps), y, start, stop), len(x), _GRAIN)
+    over_slices(lambda _, start, stop: nn_rows.layer_norm(x, w, b, np.float32(eps), y, start, stop), len(x), GRAIN)
 
 
 def _layer_norm_backward(dx, dw, db, g, x, w, eps):
-    part_w, part_b = _partials(w.shape, w.shape)
+    part_w, part_b = partials(w.shape, w.shape)
 
     def rows(slot, start, stop):
         nn_rows.layer_norm_backward(x, w, np.float32(eps), g, dx, part_w[slot], part_b[slot], start, stop)
 
-    over_slices(rows, len(x), _GRAIN)
+    over_slices(rows, len(x), GRAIN)
     np.sum(part_w, axis=0, out=dw)
     np.sum(part_b, axis=0, out=db)
 
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-    n_rows, n = _rows(x.shape)
+    n_rows, n = rows_and_width(x.shape)
 
     def gradient(g, inputs):
         return host_call(_layer_norm_backward, [(n_rows, n), (n,), (n,)], [g, *inputs[:2]], options=(eps,))
@@ -234,19 +246,19 @@ def attention(qkv: Tensor, n_heads: int) -> Tensor:
 
 
 def _depthwise(y, x, w, b):
-    over_slices(lambda _, start, stop: nn_convolution.depthwise(x, w, b, y, start, stop), len(x))
+    over_slices(lambda _, start, stop: nn_convolution.depthwise(x, w, b, 1, y, start, stop), len(x))
 
 
 def _depthwise_dx(dx, g, w):
     flipped, nothing = np.ascontiguousarray(w[::-1]), np.zeros(w.shape[1], np.float32)
-    over_slices(lambda _, start, stop: nn_convolution.depthwise(g, flipped, nothing, dx, start, stop), len(g))
+    over_slices(lambda _, start, stop: nn_convolution.depthwise(g, flipped, nothing, 1, dx, start, stop), len(g))
 
 
 def _depthwise_dw(dw, db, g, x):
-    part_w, part_b = _partials(dw.shape, db.shape)
+    part_w, part_b = partials(dw.shape, db.shape)
 
     def windows(slot, start, stop):
-        nn_convolution.add_depthwise_gradients(x, g, part_w[slot], part_b[slot], start, stop)
+        nn_convolution.add_depthwise_gradients(x, g, 1, part_w[slot], part_b[slot], start, stop)
 
     over_slices(windows, len(g))
     np.sum(part_w, axis=0, out=dw)

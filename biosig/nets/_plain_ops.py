@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from tinygrad import Tensor
 
@@ -14,6 +15,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def gelu(x: Tensor) -> Tensor:
     return x * (1 + (0.7978845608028654 * (x + 0.044715 * x * x * x)).tanh()) * 0.5
+
+
+def swish(x: Tensor) -> Tensor:
+    return x * x.sigmoid()
 
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
@@ -34,13 +39,25 @@ def attention(qkv: Tensor, n_heads: int) -> Tensor:
     return mixed.transpose(1, 2).reshape(n_batch, n_tokens, n_heads * size)
 
 
-def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    n_taps, length = weight.shape[0], x.shape[1]
-    padded = x.pad((None, (n_taps // 2, n_taps // 2), None))
+def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
+    n_taps, length = int(weight.shape[0]), int(x.shape[1])
+    n_out = -(-length // stride)
+    beyond = (n_out - 1) * stride + n_taps - n_taps // 2 - length  # what the last filter reaches beyond the end
+    padded = x.pad((None, (n_taps // 2, max(0, beyond)), None))
     y = bias
     for j in range(n_taps):
-        y = y + padded[:, j : j + length] * weight[j]
+        y = y + padded[:, j : j + (n_out - 1) * stride + 1 : stride] * weight[j]
     return y
+
+
+def inverted_residual(x: Tensor, weights: Sequence[Tensor], stride: int) -> Tensor:
+    norm, shift, expand, expand_bias, taps, taps_bias, *gating, project, project_bias = weights
+    squeeze, squeeze_bias, excite, excite_bias = gating
+    y = swish(linear(layer_norm(x, norm, shift, 1e-5), expand, expand_bias))
+    y = swish(depthwise_conv(y, taps, taps_bias, stride))
+    gates = linear(swish(linear(y.mean(1), squeeze, squeeze_bias)), excite, excite_bias).sigmoid()
+    y = linear(y * gates.unsqueeze(1), project, project_bias)
+    return x + y if x.shape == y.shape else y
 
 
 def gather_tokens(x: Tensor, index: Tensor) -> Tensor:

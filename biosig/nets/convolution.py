@@ -2,6 +2,16 @@
 
 Layer normalisation makes training equal inference, and a window's embedding independent of its batch. The embedding
 carries the mean and the standard deviation of every feature over time (Snyder et al. 2017): variability is a target.
+
+=====  ==========  =========  ==========================
+size   parameters  embedding  channels of the stages
+=====  ==========  =========  ==========================
+tiny      132,704        192  32, 64, 96
+small   1,059,152        320  48, 96, 160
+base    3,753,344        512  64, 128, 256
+=====  ==========  =========  ==========================
+
+Parameters are counted for one input channel at 64 Hz.
 """
 
 from __future__ import annotations

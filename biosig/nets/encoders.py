@@ -1,4 +1,4 @@
-"""The two families of encoder behind one pair of functions: a config that JSON can hold, and a net built from it."""
+"""The families of encoder behind one pair of functions: a config that JSON can hold, and a net built from it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from typing import Any
 import numpy as np
 
 from biosig._checks import check_sampling_rate
-from biosig.nets import convolution, transformer
+from biosig.nets import convolution, efficientnet, transformer
 from biosig.nets.convolution import ConvEncoder
+from biosig.nets.efficientnet import EfficientNetEncoder
 from biosig.nets.transformer import TransformerEncoder
 
-Encoder = ConvEncoder | TransformerEncoder
-_FAMILIES: dict[str, ModuleType] = {"conv": convolution, "transformer": transformer}
+Encoder = ConvEncoder | EfficientNetEncoder | TransformerEncoder
+_FAMILIES: dict[str, tuple[ModuleType, type[Encoder]]] = {
+    "conv": (convolution, ConvEncoder),
+    "efficientnet": (efficientnet, EfficientNetEncoder),
+    "transformer": (transformer, TransformerEncoder),
+}
 _SIGNAL = ("n_channels", "n_samples", "sampling_rate")
 _MOST = 65536  # of anything that is counted in a net
 
@@ -32,10 +37,12 @@ def encoder_config(
 
     Parameters
     ----------
-    architecture : {"conv", "transformer"}
-        Convolutions learn faster on small data; the transformer encodes only what is visible of a masked window.
-    size : {"tiny", "small", "base"}
-        About 0.2, 1 and 4 million parameters (conv) or 0.5, 3 and 6 million (transformer).
+    architecture : {"conv", "efficientnet", "transformer"}
+        ConvNeXt learns fastest on small data; EfficientNet and transformer are those of the paper, and the transformer
+        encodes only what is visible of a masked window.
+    size : str
+        One of the sizes of the family: the tables at the top of `biosig.nets.convolution`,
+        `biosig.nets.efficientnet` and `biosig.nets.transformer`.
     n_channels, n_samples : int
         Shape of one window.
     sampling_rate : float
@@ -48,11 +55,11 @@ def encoder_config(
     ValueError
         For an unknown name, or a window that does not suit the patch or stride; it says which lengths do.
     """
-    family = _FAMILIES.get(architecture)
-    if family is None:
+    if architecture not in _FAMILIES:
         raise ValueError(f"architecture is {architecture!r}; expected one of {sorted(_FAMILIES)}")
+    family, _ = _FAMILIES[architecture]
     if size not in family.SIZES:
-        raise ValueError(f"size is {size!r}; expected one of {sorted(family.SIZES)}")
+        raise ValueError(f"size is {size!r}; expected one of {sorted(family.SIZES)} for {architecture!r}")
     for name, value in (("n_channels", n_channels), ("n_samples", n_samples)):
         if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name} is {value!r}; expected a positive whole number")
@@ -78,7 +85,7 @@ def encoder_config(
 
 def embedding_size(config: dict[str, Any]) -> int:
     """Values per embedding of the encoder that `config` describes, without building it."""
-    return _FAMILIES[config["architecture"]].n_features(config)
+    return _FAMILIES[config["architecture"]][0].n_features(config)
 
 
 def _check_kind(name: str, value: Any, usual: Any) -> None:
@@ -119,5 +126,5 @@ def build_encoder(config: dict[str, Any], random_state: int | np.random.Generato
     if missing:
         raise ValueError(f"the encoder config lacks {missing}; make one with encoder_config(...)")
     complete = encoder_config(**config)
-    rng = np.random.default_rng(random_state)
-    return (ConvEncoder if complete["architecture"] == "conv" else TransformerEncoder)(complete, rng)
+    _, encoder = _FAMILIES[complete["architecture"]]
+    return encoder(complete, np.random.default_rng(random_state))

@@ -5,6 +5,7 @@ Both roads agree in value and gradient to float32 rounding. Tensors are float32,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 
 from tinygrad import Tensor
@@ -36,6 +37,11 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def gelu(x: Tensor) -> Tensor:
     """Return the Gaussian error linear unit in its tanh form (Hendrycks and Gimpel 2016, section 2), any shape."""
     return _road().gelu(x)
+
+
+def swish(x: Tensor) -> Tensor:
+    """Return ``x * sigmoid(x)`` (Ramachandran, Zoph and Le 2017), any shape."""
+    return _road().swish(x)
 
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Tensor:
@@ -99,6 +105,30 @@ def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     Tensor, shape (n_batch, length, n_channels)
     """
     return _road().depthwise_conv(x, weight, bias)
+
+
+def inverted_residual(x: Tensor, weights: Sequence[Tensor], stride: int = 1) -> Tensor:
+    """Expand, filter along time, gate, contract (Sandler et al. 2018), with squeeze-and-excitation (Hu et al. 2018).
+
+    With the weights in the order of the parameters below, swish after the first two steps and a sigmoid for the gates:
+    ``h = swish(depthwise(swish(layer_norm(x) @ expand)))``, ``gates = sigmoid(swish(mean(h) @ squeeze) @ excite)`` and
+    ``y = (h * gates) @ project``; `x` is added where the shapes allow.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_batch, length, n_in)
+    weights : sequence of 12 Tensors
+        Gain and shift of the layer norm (n_in,), then weight and bias of the expansion (n_in, n_wide), of the filter
+        (n_taps, n_wide), of the squeeze (n_wide, n_narrow), of the excitation (n_narrow, n_wide) and of the projection
+        (n_wide, n_out). The number of taps is odd.
+    stride : int
+        Every so many frames the filter is applied.
+
+    Returns
+    -------
+    Tensor, shape (n_batch, ceil(length / stride), n_out)
+    """
+    return _road().inverted_residual(x, weights, stride)
 
 
 def gather_tokens(x: Tensor, index: Tensor) -> Tensor:

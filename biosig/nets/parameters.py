@@ -23,6 +23,15 @@ def matrix(rng: np.random.Generator, n_in: int, n_out: int, gain: float = 1.0) -
     return parameter(rng.uniform(-bound, bound, (n_in, n_out)))
 
 
+def fan_in(rng: np.random.Generator, n_in: int, n_out: int, gain: float = 1.0) -> Tensor:
+    """Return a weight (n_in, n_out), uniform with variance `gain`^2 / `n_in`: what comes out varies like what goes in.
+
+    With a `gain` that makes up for the activation before it, that of He et al. (2015), section 2.2.
+    """
+    bound = gain * math.sqrt(3 / n_in)
+    return parameter(rng.uniform(-bound, bound, (n_in, n_out)))
+
+
 def zeros(n: int) -> Tensor:
     """Return a vector of zeros (a bias)."""
     return parameter(np.zeros(n))

@@ -1,4 +1,16 @@
-"""Transformer over patches: a stretch of all channels becomes one token (Dosovitskiy et al. 2021, in one dimension)."""
+"""Transformer over patches: a stretch of all channels becomes one token (Dosovitskiy et al. 2021, in one dimension).
+
+=======  ==========  =====  =====  =====
+size     parameters  width  depth  heads
+=======  ==========  =====  =====  =====
+tiny        449,568     96      4      4
+small     2,673,600    192      6      6
+paper     6,323,968    256      8      8
+student   1,192,576    128      6      4
+=======  ==========  =====  =====  =====
+
+Parameters are counted for one input channel and patches of 20 samples, with sinusoidal positions.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +26,8 @@ from biosig.nets.backend import from_numpy
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"width": 96, "depth": 4, "n_heads": 4},
     "small": {"width": 192, "depth": 6, "n_heads": 6},
-    "base": {"width": 256, "depth": 8, "n_heads": 8},
+    "paper": {"width": 256, "depth": 8, "n_heads": 8},
+    "student": {"width": 128, "depth": 6, "n_heads": 4},
 }
 
 

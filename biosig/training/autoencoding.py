@@ -14,7 +14,7 @@ from biosig.training.fitted import Fitted
 from biosig.training.frontends import check_input, with_data
 from biosig.training.loop import TrainingOptions, train
 
-MASK_RATIOS = {"conv": 0.7, "transformer": 0.8}
+MASK_RATIOS = {"conv": 0.7, "efficientnet": 0.7, "transformer": 0.8}
 
 
 def train_masked_autoencoder(

@@ -116,7 +116,7 @@ def make_config(
     shown: dict[str, Any] = json.loads(json.dumps(front_end))  # a copy of its own, tuples as lists
     rate = check_sampling_rate(sampling_rate)
     seen_channels, seen_samples = front_end_shape(shown, n_channels, n_samples, rate)
-    if dropout is not None and architecture == "conv":
+    if dropout is not None and architecture != "transformer":
         settings["dropout"] = dropout
     encoder = encoder_config(
         architecture,

@@ -117,24 +117,28 @@ def test_softmax_and_its_gradient(n_rows, n, size, seed):
 
 
 @pytest.mark.parametrize("length", [1, 2, 5, 30])
-@pytest.mark.parametrize("n_taps", [1, 3, 7, 9])
-def test_depthwise_and_its_gradients(length, n_taps):
+@pytest.mark.parametrize(("n_taps", "stride"), [(1, 1), (3, 1), (3, 2), (5, 1), (5, 2), (7, 1), (7, 4), (9, 1), (9, 3)])
+def test_depthwise_and_its_gradients(length, n_taps, stride):
     x, w, bias = values(3, length, 5), values(n_taps, 5, seed=1), values(5, seed=2)
-    g = values(3, length, 5, seed=3)
-    out, dx = np.full_like(x, np.nan), np.full_like(x, np.nan)
-    nn_convolution.depthwise(x, w, bias, out, 1, 3)
+    n_out = -(-length // stride)
+    g = values(3, n_out, 5, seed=3)
+    out, dx = np.full((3, n_out, 5), np.nan, np.float32), np.full_like(x, np.nan)
+    nn_convolution.depthwise(x, w, bias, stride, out, 1, 3)
     assert np.isnan(out[0]).all()
-    np.testing.assert_allclose(out[1:], naive.depthwise(x, w, bias)[1:], atol=1e-4)
-    flipped = np.ascontiguousarray(w[::-1])
-    nn_convolution.depthwise(g, flipped, np.zeros(5, np.float32), dx, 0, 3)
+    np.testing.assert_allclose(out[1:], naive.depthwise(x, w, bias, stride)[1:], atol=1e-4)
+    nn_convolution.depthwise_transposed(g, w, stride, dx, 0, 3)
+    if stride == 1:
+        again, flipped = np.empty_like(x), np.ascontiguousarray(w[::-1])
+        nn_convolution.depthwise(g, flipped, np.zeros(5, np.float32), 1, again, 0, 3)
+        np.testing.assert_allclose(again, dx, atol=1e-4)
     dw, db = np.zeros_like(w), np.zeros_like(bias)
-    nn_convolution.add_depthwise_gradients(x, g, dw, db, 0, 3)
+    nn_convolution.add_depthwise_gradients(x, g, stride, dw, db, 0, 3)
     for found, place in ((dx, 0), (dw, 1), (db, 2)):
         inputs = [x.astype(np.float64), w.astype(np.float64), bias.astype(np.float64)]
         nudge = np.random.default_rng(place).standard_normal(inputs[place].shape)
         moved = list(inputs)
         moved[place] = inputs[place] + nudge  # linear in each input, so one step of any size is exact
-        change = np.sum(g * (naive.depthwise(*moved) - naive.depthwise(*inputs)))
+        change = np.sum(g * (naive.depthwise(*moved, stride) - naive.depthwise(*inputs, stride)))
         np.testing.assert_allclose(np.sum(found * nudge), change, rtol=1e-4, atol=1e-3)
 
 

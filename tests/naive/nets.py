@@ -12,6 +12,14 @@ def gelu(x):
     return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
+def sigmoid(x):
+    return 1 / (1 + np.exp(-np.clip(np.asarray(x, np.float64), -700, 700)))
+
+
+def swish(x):
+    return np.asarray(x, np.float64) * sigmoid(x)
+
+
 def slope(function, x, step=1e-5):
     """Derivative of an elementwise function by central differences."""
     x = np.asarray(x, np.float64)
@@ -49,20 +57,34 @@ def softmax(x, scale):
     return np.array(rows)
 
 
-def depthwise(x, weight, bias):
+def depthwise(x, weight, bias, stride=1):
     n_batch, length, n_channels = x.shape
     n_taps = len(weight)
-    out = np.empty((n_batch, length, n_channels))
+    out = np.empty((n_batch, -(-length // stride), n_channels))
     for b in range(n_batch):
-        for t in range(length):
+        for t in range(out.shape[1]):
             for c in range(n_channels):
                 total = float(bias[c])
                 for j in range(n_taps):
-                    i = t + j - n_taps // 2
+                    i = stride * t + j - n_taps // 2
                     if 0 <= i < length:
                         total += float(weight[j, c]) * float(x[b, i, c])
                 out[b, t, c] = total
     return out
+
+
+def inverted_residual(x, weights, stride):
+    norm, shift, expand, expand_bias, taps, taps_bias, squeeze, squeeze_bias, excite, excite_bias, project, bias = (
+        weights
+    )
+    out = []
+    for window in np.asarray(x, np.float64):
+        wide = swish(layer_norm(window, norm, shift, 1e-5) @ expand + expand_bias)
+        wide = swish(depthwise(wide[None], taps, taps_bias, stride)[0])
+        gates = sigmoid(swish(wide.mean(0) @ squeeze + squeeze_bias) @ excite + excite_bias)
+        told = (wide * gates) @ project + bias
+        out.append(window + told if window.shape == told.shape else told)
+    return np.array(out)
 
 
 def gather(x, index):

@@ -1,24 +1,37 @@
-"""Both families of encoder, the heads, and reading and replacing their weights."""
+"""The families of encoder, the heads, and reading and replacing their weights."""
 
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 
-from biosig.nets import backend, build_encoder, encoder_config, get_weights, heads, n_parameters, set_weights
+from biosig.nets import (
+    backend,
+    build_encoder,
+    encoder_config,
+    encoders,
+    get_weights,
+    heads,
+    n_parameters,
+    set_weights,
+)
+from biosig.nets.efficientnet import strides
 from biosig.nets.parameters import named_parameters
 
-CONV = {"widths": [8, 12], "depths": [1, 1]}
-TRANSFORMER = {"width": 16, "depth": 2, "n_heads": 2}
+SMALL = {
+    "conv": {"widths": [8, 12], "depths": [1, 1]},
+    "efficientnet": {"width": 36, "embedding": 12, "expansion": 2, "depths": [1, 1, 1, 1, 1, 2, 1]},
+    "transformer": {"width": 16, "depth": 2, "n_heads": 2},
+}
+FAMILIES = sorted(SMALL)
 
 
 def config_of(architecture, **more):
-    small = CONV if architecture == "conv" else TRANSFORMER
-    return encoder_config(
-        architecture, "tiny", **{"n_channels": 2, "n_samples": 160, "sampling_rate": 16.0, **small, **more}
-    )
+    signal = {"n_channels": 2, "n_samples": 160, "sampling_rate": 16.0}
+    return encoder_config(architecture, "tiny", **{**signal, **SMALL[architecture], **more})
 
 
 def windows(n=3, n_channels=2, n_samples=160, seed=0):
@@ -29,7 +42,7 @@ def embed(encoder, x):
     return backend.to_numpy(encoder(backend.from_numpy(x)))
 
 
-@pytest.mark.parametrize("architecture", ["conv", "transformer"])
+@pytest.mark.parametrize("architecture", FAMILIES)
 def test_shapes_and_attributes(architecture):
     encoder = build_encoder(config_of(architecture), 0)
     x = backend.from_numpy(windows())
@@ -39,7 +52,7 @@ def test_shapes_and_attributes(architecture):
     assert encoder.config == config_of(architecture)
 
 
-@pytest.mark.parametrize("architecture", ["conv", "transformer"])
+@pytest.mark.parametrize("architecture", FAMILIES)
 def test_config_survives_json_and_builds_the_same_net(architecture):
     config = config_of(architecture)
     again = json.loads(json.dumps(config))
@@ -49,7 +62,7 @@ def test_config_survives_json_and_builds_the_same_net(architecture):
     assert not np.allclose(embed(build_encoder(config, 5), x), embed(build_encoder(config, 6), x))
 
 
-@pytest.mark.parametrize("architecture", ["conv", "transformer"])
+@pytest.mark.parametrize("architecture", FAMILIES)
 def test_the_roads_agree(architecture, monkeypatch):
     x = windows()
     monkeypatch.setenv("BIOSIG_HOST_KERNELS", "1")
@@ -59,18 +72,55 @@ def test_the_roads_agree(architecture, monkeypatch):
     np.testing.assert_allclose(host, plain, atol=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ["conv", "transformer"])
+@pytest.mark.parametrize("architecture", FAMILIES)
 def test_an_embedding_does_not_depend_on_its_batch(architecture):
     encoder, x = build_encoder(config_of(architecture), 0), windows(5)
     np.testing.assert_allclose(embed(encoder, x)[3:4], embed(encoder, x[3:4]), atol=1e-5)
 
 
-@pytest.mark.parametrize("architecture", ["conv", "transformer"])
+@pytest.mark.parametrize("architecture", FAMILIES)
 def test_flat_and_huge_windows_give_finite_embeddings(architecture):
     encoder = build_encoder(config_of(architecture), 0)
     x = windows(4)
     x[0], x[1], x[2] = 0, 1e4 * x[1], 1e-12 * x[2]
     assert np.isfinite(embed(encoder, x)).all()
+
+
+@pytest.mark.parametrize("architecture", FAMILIES)
+def test_the_tables_of_sizes_are_true(architecture):
+    family, _ = encoders._FAMILIES[architecture]
+    for size in family.SIZES:
+        config = encoder_config(architecture, size, n_channels=1, n_samples=3840, sampling_rate=64)
+        count = n_parameters(build_encoder(config, 0))
+        assert re.search(rf"^{size} +{count:,} ", family.__doc__, re.MULTILINE), f"{size} has {count:,} parameters"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "n_tokens", "millions"), [("transformer", 192, 6.3), ("efficientnet", 60, 3.3)]
+)
+def test_sizes_of_the_paper(architecture, n_tokens, millions):
+    nets = [
+        build_encoder(encoder_config(architecture, size, n_channels=1, n_samples=3840, sampling_rate=64), 0)
+        for size in ("paper", "student")
+    ]
+    assert [net.n_tokens for net in nets] == [n_tokens, n_tokens]
+    counts = [n_parameters(net) for net in nets]
+    assert round(counts[0] / 1e6, 1) == millions
+    assert counts[1] / counts[0] == pytest.approx(0.2, abs=0.02)
+
+
+@pytest.mark.parametrize("rate", [0.5, 1.0, 16.0, 25.0, 50.0, 64.0, 500.0])
+def test_efficientnet_keeps_a_token_a_second(rate):
+    config = encoder_config("efficientnet", n_channels=1, n_samples=960, sampling_rate=rate)
+    stride = config["stride"]
+    assert 1 <= stride <= 64 and (rate / stride >= 1 or stride == 1)
+    assert np.prod(strides(stride)) == stride
+
+
+def test_efficientnet_has_the_plan_of_the_paper():
+    encoder = build_encoder(encoder_config("efficientnet", "paper", n_channels=1, n_samples=64, sampling_rate=64), 0)
+    assert len(encoder.blocks) == 16 and encoder.stretch == 64 and encoder.n_features == 256
+    assert [len(b.filter_weight.numpy()) for b in encoder.blocks] == [3] * 8 + [5] * 8
 
 
 def test_transformer_sees_only_the_visible_patches():
@@ -113,7 +163,12 @@ def test_conv_frames_overlap_by_half():
 
 @pytest.mark.parametrize(
     ("architecture", "n_samples", "lengths"),
-    [("transformer", 3841, ("3840", "3860")), ("transformer", 7, ("20", "40")), ("conv", 965, ("960", "976"))],
+    [
+        ("transformer", 3841, ("3840", "3860")),
+        ("transformer", 7, ("20", "40")),
+        ("conv", 965, ("960", "976")),
+        ("efficientnet", 970, ("960", "976")),
+    ],
 )
 def test_unsuitable_lengths_are_refused_with_suitable_ones(architecture, n_samples, lengths):
     with pytest.raises(ValueError, match="n_samples is") as caught:
@@ -139,6 +194,12 @@ def test_unsuitable_lengths_are_refused_with_suitable_ones(architecture, n_sampl
         ({"dropout": "much"}, "dropout is 'much'"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"depths": [1]}, "widths"),
+        ({"architecture": "efficientnet", "taps": [3, 3]}, "taps is"),
+        ({"architecture": "efficientnet", "taps": [3, 3, 3, 4, 5, 5, 5]}, "taps is"),
+        ({"architecture": "efficientnet", "depths": [1]}, "depths is"),
+        ({"architecture": "efficientnet", "stride": 24}, "stride is 24"),
+        ({"architecture": "efficientnet", "stride": 128}, "stride is 128"),
+        ({"architecture": "efficientnet", "squeeze": 0.0}, "squeeze is 0"),
         ({"architecture": "transformer", "width": 10}, "width is 10"),
         ({"architecture": "transformer", "positions": "none"}, "positions is 'none'"),
     ],

@@ -11,8 +11,12 @@ from biosig.nets.parameters import named_parameters
 
 SMALL = {
     "conv": {"widths": [8, 12], "depths": [1, 1], "n_samples": 64},
+    "efficientnet": {"width": 36, "embedding": 12, "expansion": 2, "depths": [1, 1, 1, 1, 1, 1, 1], "n_samples": 64},
     "transformer": {"width": 16, "depth": 1, "n_heads": 2, "n_samples": 160},
 }
+
+
+FAMILIES = sorted(SMALL)
 
 
 def net_of(architecture, change=None, **options):
@@ -34,7 +38,7 @@ def tensors(*arrays):
     return [backend.from_numpy(a) for a in arrays]
 
 
-@pytest.mark.parametrize("architecture", ["conv", "transformer"])
+@pytest.mark.parametrize("architecture", FAMILIES)
 def test_hidden_samples_never_reach_the_reconstruction(architecture):
     net = net_of(architecture)
     x, (visible, hidden) = windows(net), masks(net)
@@ -50,7 +54,7 @@ def test_hidden_samples_never_reach_the_reconstruction(architecture):
 
 
 @pytest.mark.parametrize("normalise", [False, True])
-@pytest.mark.parametrize("architecture", ["conv", "transformer"])
+@pytest.mark.parametrize("architecture", FAMILIES)
 def test_loss_is_the_mean_squared_error_over_hidden_patches(architecture, normalise):
     net = net_of(architecture, normalise_patches=normalise)
     x, (visible, hidden) = windows(net), masks(net)
@@ -90,7 +94,7 @@ def train(architecture, n_steps=40, change=None):
     return losses
 
 
-@pytest.mark.parametrize("architecture", ["conv", "transformer"])
+@pytest.mark.parametrize("architecture", FAMILIES)
 def test_it_learns_and_repeats_bit_for_bit(architecture):
     losses = train(architecture)
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])

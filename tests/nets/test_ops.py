@@ -14,15 +14,29 @@ def values(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
+def block(n_in, n_out, n_taps, wide=9, narrow=4):
+    """Weights of an inverted residual block, in the order in which the layer takes them."""
+    shapes = [(n_in,), (n_in,), (n_in, wide), (wide,), (n_taps, wide), (wide,)]
+    shapes += [(wide, narrow), (narrow,), (narrow, wide), (wide,), (wide, n_out), (n_out,)]
+    return [0.5 * values(*shape, seed=i) for i, shape in enumerate(shapes)]
+
+
+def inverted_residual(stride):
+    return lambda x, *weights: ops.inverted_residual(x, weights, stride)
+
+
 INDEX = np.array([[3, 0, 5], [1, 2, 4], [5, 4, 0]], np.int32)
 LAYERS = {
     "linear": (ops.linear, [values(3, 5, 7), values(7, 4), values(4)]),
     "linear without bias": (ops.linear, [values(130, 7), values(7, 4)]),
     "gelu": (ops.gelu, [values(3, 5, 7)]),
+    "swish": (ops.swish, [values(3, 5, 7)]),
     "layer_norm": (ops.layer_norm, [values(3, 5, 7), values(7), values(7)]),
     "mlp": (ops.mlp, [values(2, 70, 4), values(4, 9), values(9), values(9, 5), values(5)]),
     "attention": (lambda x: ops.attention(x, 2), [values(3, 6, 24)]),
     "depthwise_conv": (ops.depthwise_conv, [values(3, 8, 4), values(5, 4), values(4)]),
+    "inverted_residual": (inverted_residual(1), [values(3, 8, 4), *block(4, 4, 5)]),
+    "inverted_residual with a stride": (inverted_residual(2), [values(3, 9, 4), *block(4, 6, 3)]),
     "gather_tokens": (lambda x: ops.gather_tokens(x, backend.from_numpy(INDEX)), [values(3, 6, 4)]),
     "gather_tokens of one table": (lambda x: ops.gather_tokens(x, backend.from_numpy(INDEX)), [values(1, 6, 4)]),
 }
@@ -63,9 +77,39 @@ def test_values_agree_with_the_twins(road):
     x, w, b = values(2, 9, 3), values(5, 3), values(3)
     out = backend.to_numpy(ops.depthwise_conv(*map(backend.from_numpy, (x, w, b))))
     np.testing.assert_allclose(out, naive.depthwise(x, w, b), atol=1e-5)
+    np.testing.assert_allclose(backend.to_numpy(ops.swish(backend.from_numpy(x))), naive.swish(x), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["linear", "gelu", "layer_norm", "mlp", "attention", "depthwise_conv"])
+@pytest.mark.parametrize(("stride", "n_out", "n_taps"), [(1, 4, 5), (1, 6, 3), (2, 4, 3), (2, 6, 5)])
+def test_inverted_residual_agrees_with_the_twin(stride, n_out, n_taps, road):
+    x, weights = values(3, 9, 4), block(4, n_out, n_taps)
+    out = ops.inverted_residual(backend.from_numpy(x), [backend.from_numpy(w) for w in weights], stride)
+    np.testing.assert_allclose(backend.to_numpy(out), naive.inverted_residual(x, weights, stride), atol=1e-4)
+
+
+@pytest.mark.parametrize("n_windows", [1, 5, 70])
+def test_inverted_residual_of_any_number_of_windows(n_windows):
+    x, weights = values(n_windows, 60, 4), [backend.from_numpy(w) for w in block(4, 4, 3, wide=40)]
+    with backend.limit_threads(2):
+        out = backend.to_numpy(ops.inverted_residual(backend.from_numpy(x), weights))
+        one = backend.to_numpy(ops.inverted_residual(backend.from_numpy(x[-1:]), weights))
+    np.testing.assert_allclose(out[-1:], one, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "linear",
+        "gelu",
+        "swish",
+        "layer_norm",
+        "mlp",
+        "attention",
+        "depthwise_conv",
+        "inverted_residual",
+        "inverted_residual with a stride",
+    ],
+)
 def test_torch_agrees(name):
     torch = pytest.importorskip("torch", reason="torch comes with the extra 'bench'")
     functional = torch.nn.functional
@@ -80,13 +124,25 @@ def test_torch_agrees(name):
     def gelu(x):
         return functional.gelu(x, approximate="tanh")
 
+    def residual(x, norm, shift, expand, b1, taps, b2, squeeze, b3, excite, b4, project, b5):
+        stride = 2 if "stride" in name else 1
+        y = functional.silu(functional.layer_norm(x, (4,), norm, shift) @ expand + b1).transpose(1, 2)
+        y = functional.conv1d(y, taps.t()[:, None], b2, stride=stride, padding=len(taps) // 2, groups=taps.shape[1])
+        y = functional.silu(y).transpose(1, 2)
+        gates = torch.sigmoid(functional.silu(y.mean(1) @ squeeze + b3) @ excite + b4)
+        y = (y * gates[:, None]) @ project + b5
+        return x + y if x.shape == y.shape else y
+
     theirs = {
         "linear": lambda x, w, b: x @ w + b,
         "gelu": gelu,
+        "swish": functional.silu,
         "layer_norm": lambda x, w, b: functional.layer_norm(x, (7,), w, b, 1e-5),
         "mlp": lambda x, w1, b1, w2, b2: gelu(x @ w1 + b1) @ w2 + b2,
         "attention": attention,
         "depthwise_conv": depthwise,
+        "inverted_residual": residual,
+        "inverted_residual with a stride": residual,
     }[name]
     function, arrays = LAYERS[name]
     out, grads, upstream = run(function, arrays)
