@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ from biosig._checks import check_groups
 from biosig.nets.backend import free_memory
 from biosig.nets.parameters import get_weights, named_parameters
 from biosig.training.augmentation import PRESETS, Augmentation, Draw, apply_changes, draw_changes
-from biosig.training.batches import generator
+from biosig.training.batches import ParticipantBatches, generator
+from biosig.training.checkpoint import State
 from biosig.training.fitted import Fitted
 from biosig.training.frontends import prepare
-from biosig.training.loop import TrainingOptions
+from biosig.training.loop import TrainingOptions, Validation, train
+from biosig.training.sources import StoredWindows
 
 
 def draw_for(config: dict[str, Any], options: TrainingOptions, step: int, n_windows: int) -> Draw | None:
@@ -28,9 +31,11 @@ def draw_for(config: dict[str, Any], options: TrainingOptions, step: int, n_wind
 
 
 def seen_by_net(
-    x: np.ndarray, rows: np.ndarray, config: dict[str, Any], draw: Draw | None, n_jobs: int | None
+    x: np.ndarray | StoredWindows, rows: np.ndarray, config: dict[str, Any], draw: Draw | None, n_jobs: int | None
 ) -> np.ndarray:
     """Return the input of the net for the windows ``x[rows]``, changed as drawn."""
+    if isinstance(x, StoredWindows):
+        x, rows = x[rows], np.arange(len(rows))
     windows = x[rows] if draw is None else apply_changes(x, rows, draw, n_jobs)
     return prepare(windows, config, n_jobs)[0]
 
@@ -64,8 +69,104 @@ def trained_tensors(*modules) -> list[Tensor]:
     return [tensor for module in modules for tensor in named_parameters(module).values()]
 
 
+def hold_out(rows: np.ndarray, groups, fraction: float, random_state: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split the usable windows into those to train on and those held out, by participant.
+
+    Parameters
+    ----------
+    rows : array (n,)
+        Numbers of the usable windows.
+    groups : array (n_windows,) or None
+        Participant of each window; where None, windows are drawn as if each were a participant's only one.
+    fraction : float
+        Share of the participants to hold out, at least one where it is not 0.
+    random_state : int
+
+    Raises
+    ------
+    ValueError
+        When there are too few participants, or too few windows of those left, for both sides.
+    """
+    if not fraction:
+        return rows, rows[:0]
+    codes = np.arange(len(rows)) if groups is None else np.unique(groups[rows], return_inverse=True)[1]
+    n_people = int(codes.max()) + 1
+    n_held = max(1, round(fraction * n_people))
+    held = np.isin(codes, generator(random_state, "hold out", 0).permutation(n_people)[:n_held])
+    if n_people < 2 or min(held.sum(), (~held).sum()) < 2:
+        raise ValueError(
+            f"validation_fraction is {fraction:g}, but {n_people} participant(s) with {len(rows)} usable windows "
+            "cannot be split so that both sides have at least 2: give more participants, or validation_fraction=0"
+        )
+    return rows[~held], rows[held]
+
+
+def fit(
+    objective: Callable[..., Any],
+    modules: dict[str, Any],
+    make_batch: Callable[[np.ndarray, int, TrainingOptions], tuple[np.ndarray, ...]],
+    options: TrainingOptions,
+    *,
+    rows: np.ndarray,
+    groups: np.ndarray | None,
+    identity: dict[str, Any],
+    together: int = 1,
+    carried: dict[str, Tensor] | None = None,
+    start: State | None = None,
+) -> dict[str, Any]:
+    """Hold participants out, draw batches by participant, train.
+
+    Parameters
+    ----------
+    objective, options, carried, start
+        As in `biosig.training.loop.train`.
+    modules : dict of str to module
+        What is trained.
+    make_batch : callable
+        ``make_batch(chosen, step, options)`` returns the arrays for the windows `chosen`; for held-out windows it is
+        given options without augmentation.
+    rows : array (n,)
+        Numbers of the usable windows.
+    groups : array (n_windows,) or None
+        Participant of each window.
+    identity : dict
+        Configuration, settings and fingerprint of the data.
+    together : int
+        See `biosig.training.batches.ParticipantBatches`.
+    """
+    used, held = hold_out(rows, groups, options.validation_fraction, options.random_state)
+    order = ParticipantBatches(
+        participants(groups, int(rows.max()) + 1)[used],
+        min(options.batch_size, len(used)),
+        options.random_state,
+        together,
+    )
+    rows_of = lambda step: used[order.batch(step)]
+    validation = None
+    if len(held):
+        size = min(options.batch_size, len(held))
+        n_batches = -(-len(held) // size)
+        # all batches have one shape: the last is filled up with windows from the beginning
+        shuffled = np.resize(generator(options.random_state, "validation", 0).permutation(held), (n_batches, size))
+        plain = dataclasses.replace(options, augment=False)
+        validation = Validation(lambda number: make_batch(shuffled[number], number, plain), n_batches)
+    return train(
+        objective,
+        {f"{part}.{name}": t for part, module in modules.items() for name, t in named_parameters(module).items()},
+        lambda step: make_batch(rows_of(step), step, options),
+        options,
+        order.batch_size,
+        carried=carried,
+        validation=validation,
+        start=start,
+        identity=identity,
+        rows_of=rows_of,
+    )
+
+
 def finish(config, encoder, history, heads) -> Fitted:
     """Take the weights out of tinygrad and give its memory back."""
-    fitted = Fitted(config, get_weights(encoder), history, heads)
+    state = history.pop("state")
+    fitted = Fitted(config, get_weights(encoder), history, heads, state)
     free_memory()
     return fitted

@@ -6,33 +6,44 @@ from typing import Any
 
 import numpy as np
 
+from biosig._checks import check_groups
 from biosig.nets.backend import lock
 from biosig.nets.masked import MaskedAutoencoderNet
-from biosig.training._steps import draw_for, finish, participants, rows_with_data, seen_by_net, trained_tensors
-from biosig.training.batches import ParticipantBatches, generator
+from biosig.training._steps import draw_for, finish, fit, rows_with_data, seen_by_net
+from biosig.training.batches import generator
+from biosig.training.checkpoint import State
 from biosig.training.fitted import Fitted
 from biosig.training.frontends import check_input, with_data
-from biosig.training.loop import TrainingOptions, train
+from biosig.training.loop import TrainingOptions
+from biosig.training.sources import fingerprint
 
 MASK_RATIOS = {"conv": 0.7, "efficientnet": 0.7, "transformer": 0.8}
 
 
 def train_masked_autoencoder(
-    x, config: dict[str, Any], *, options: TrainingOptions, groups=None, mask_ratio: float | None = None
+    x,
+    config: dict[str, Any],
+    *,
+    options: TrainingOptions,
+    groups=None,
+    mask_ratio: float | None = None,
+    start: State | None = None,
 ) -> Fitted:
     """Train an encoder to tell the hidden parts of windows from the visible ones; no labels are needed.
 
     Parameters
     ----------
     x : array (n_windows, n_channels, n_samples)
-        Windows without a finite sample are left out.
+        In memory or on disk, see `biosig.training.sources.open_windows`. Windows without a finite sample are left out.
     config : dict
         From `biosig.training.make_config`.
     options : TrainingOptions
     groups : array (n_windows,), optional
-        Participant of each window; batches are balanced over them.
+        Participant of each window; batches are balanced over them, and participants are held out whole.
     mask_ratio : float, optional
         Share of a window that is hidden; None takes 0.7 for convolutions and 0.8 for a transformer.
+    start : State, optional
+        Of a `Fitted`, to train its encoder and decoder further.
 
     Returns
     -------
@@ -47,20 +58,26 @@ def train_masked_autoencoder(
         When the loss is no longer a number.
     """
     x = check_input(x, config)
-    groups = participants(groups, len(x))
-    rows = rows_with_data(with_data(x, options.n_jobs), "x")
+    groups = None if groups is None else check_groups(groups, len(x))
+    rows = rows_with_data(with_data(x, options.n_jobs, options.progress), "x")
     if mask_ratio is None:
         mask_ratio = MASK_RATIOS[config["encoder"]["architecture"]]
     with lock:
         net = MaskedAutoencoderNet(config["encoder"], options.random_state, mask_ratio)
-        order = ParticipantBatches(groups[rows], min(options.batch_size, len(rows)), options.random_state)
 
-        def make_batch(step: int) -> tuple[np.ndarray, ...]:
-            chosen = rows[order.batch(step)]
+        def make_batch(chosen: np.ndarray, step: int, options: TrainingOptions) -> tuple[np.ndarray, ...]:
             features = seen_by_net(x, chosen, config, draw_for(config, options, step, len(chosen)), options.n_jobs)
             places = generator(options.random_state, "mask", step).random((len(chosen), net.n_patches))
             patches = np.argsort(places, axis=1).astype(np.int32)
             return features, np.sort(patches[:, net.n_hidden :]), np.sort(patches[:, : net.n_hidden])
 
-        history = train(net.loss, trained_tensors(net), make_batch, options, order.batch_size)
+        identity = {
+            "training": "masked autoencoder",
+            "config": config,
+            "mask_ratio": mask_ratio,
+            "data": fingerprint({"x": x}, {"groups": groups, "rows": rows}),
+        }
+        history = fit(
+            net.loss, {"net": net}, make_batch, options, rows=rows, groups=groups, identity=identity, start=start
+        )
         return finish(config, net.encoder, history, {})

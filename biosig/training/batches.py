@@ -92,7 +92,7 @@ def overlapping_pairs(groups: np.ndarray, starts: np.ndarray, length: float) -> 
 
 
 class Prefetcher:
-    """Iterate over ``make(0), make(1), ...`` in order, made ahead in one other thread; a context manager.
+    """Iterate over ``make(first), make(first + 1), ...`` in order, made ahead in one other thread; a context manager.
 
     `make` must not use tinygrad, which works in one thread. An exception of `make` is raised where its batch was due.
 
@@ -103,8 +103,8 @@ class Prefetcher:
         any consumer must wait, is not counted.
     """
 
-    def __init__(self, make: Callable[[int], tuple[np.ndarray, ...]], n_steps: int, ahead: int = 3):
-        self._make, self._n_steps, self._ahead = make, n_steps, ahead
+    def __init__(self, make: Callable[[int], tuple[np.ndarray, ...]], n_steps: int, first: int = 0, ahead: int = 3):
+        self._make, self._n_steps, self._first, self._ahead = make, n_steps, first, ahead
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="biosig-batches")
         self.waited = 0.0
 
@@ -119,7 +119,7 @@ class Prefetcher:
         asked = 0
         for step in range(self._n_steps):
             while asked < min(step + self._ahead, self._n_steps):
-                waiting.append(self._pool.submit(self._make, asked))
+                waiting.append(self._pool.submit(self._make, self._first + asked))
                 asked += 1
             began = time.perf_counter()
             batch = waiting.popleft().result()

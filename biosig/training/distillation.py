@@ -12,13 +12,16 @@ from biosig.nets.backend import from_numpy, lock
 from biosig.nets.encoders import build_encoder
 from biosig.nets.heads import ProjectionHead
 from biosig.nets.parameters import get_weights, set_weights
+from biosig.nets.weights import content_hash
 from biosig.training import objectives
-from biosig.training._steps import draw_for, finish, participants, rows_with_data, seen_by_net, trained_tensors
+from biosig.training._steps import draw_for, finish, fit, participants, rows_with_data, seen_by_net
 from biosig.training.augmentation import with_shift_of
-from biosig.training.batches import ParticipantBatches, generator, overlapping_pairs
+from biosig.training.batches import generator, overlapping_pairs
+from biosig.training.checkpoint import State
 from biosig.training.fitted import Fitted, embed
 from biosig.training.frontends import check_input, with_data
-from biosig.training.loop import TrainingOptions, train
+from biosig.training.loop import TrainingOptions
+from biosig.training.sources import fingerprint
 
 SHARED_FEATURES = 128  # width of the space in which student and teacher meet
 OBJECTIVES = ("infonce", "l2", "cosine")
@@ -37,6 +40,7 @@ def train_distilled(
     temperature: float = 0.04,
     objective: str = "infonce",
     windows_per_participant: int = 4,
+    start: State | None = None,
 ) -> Fitted:
     """Train an encoder of acceleration to say what a frozen encoder of PPG says of the same minute.
 
@@ -64,6 +68,8 @@ def train_distilled(
     objective : {"infonce", "l2", "cosine"}
     windows_per_participant : int
         Windows of one participant put into a batch together, the hardest negatives of each other.
+    start : State, optional
+        Of a `Fitted`, to train its encoder and heads further.
 
     Returns
     -------
@@ -78,14 +84,17 @@ def train_distilled(
     FloatingPointError
         When the loss is no longer a number.
     """
-    _check_pairs(accel, ppg, config, teacher.config, objective, temperature)
+    _check_settings(config, teacher.config, objective, temperature)
     accel, ppg = check_input(accel, config, "accel"), check_input(ppg, teacher.config, "ppg")
-    groups = participants(groups, len(accel))
+    if len(accel) != len(ppg):
+        raise ValueError(
+            f"accel has shape {accel.shape} and ppg {ppg.shape}; expected the same windows in both, row by row"
+        )
+    groups = None if groups is None else check_groups(groups, len(accel))
     starts = None if starts is None else check_groups(starts, len(accel), "starts").astype(np.float64)
-    rows = rows_with_data(with_data(accel, options.n_jobs) & with_data(ppg, options.n_jobs), "accel and ppg")
-    length = config["n_samples"] / config["sampling_rate"]
-    batch_size = min(options.batch_size, len(rows))
-    order = ParticipantBatches(groups[rows], batch_size, options.random_state, windows_per_participant)
+    usable = [with_data(x, options.n_jobs, options.progress) for x in (accel, ppg)]
+    rows = rows_with_data(usable[0] & usable[1], "accel and ppg")
+    people, length = participants(groups, len(accel)), config["n_samples"] / config["sampling_rate"]
     mean, scale = _teacher_statistics(ppg, rows, teacher, options)
 
     with lock:
@@ -96,7 +105,9 @@ def train_distilled(
         shared = SHARED_FEATURES if objective == "infonce" else teacher_net.n_features
         student_head = ProjectionHead(student_net.n_features, 4 * student_net.n_features, shared, rng)
         teacher_head = ProjectionHead(teacher_net.n_features, 4 * teacher_net.n_features, shared, rng)
-        trained = [student_net, student_head, *([teacher_head] if objective == "infonce" else [])]
+        trained = {"student": student_net, "student_head": student_head}
+        if objective == "infonce":
+            trained["teacher_head"] = teacher_head
         shift, factor = from_numpy(mean), from_numpy(1 / scale)
 
         def loss(seen: Tensor, heard: Tensor, excluded: Tensor) -> Tensor:
@@ -107,30 +118,43 @@ def train_distilled(
                 return objectives.info_nce(answer, teacher_head(target), excluded, temperature)
             return (objectives.l2_regression if objective == "l2" else objectives.cosine_regression)(answer, target)
 
-        def make_batch(step: int) -> tuple[np.ndarray, ...]:
-            chosen = rows[order.batch(step)]
-            draw = draw_for(config, options, step, batch_size)
-            other = draw_for(teacher.config, options, step, batch_size)
+        def make_batch(chosen: np.ndarray, step: int, options: TrainingOptions) -> tuple[np.ndarray, ...]:
+            draw = draw_for(config, options, step, len(chosen))
+            other = draw_for(teacher.config, options, step, len(chosen))
             other = None if other is None else with_shift_of(other, draw)
             seen = seen_by_net(accel, chosen, config, draw, options.n_jobs)
             heard = seen_by_net(ppg, chosen, teacher.config, other, options.n_jobs)
-            excluded = np.zeros((batch_size, batch_size), dtype=np.float32)
+            excluded = np.zeros((len(chosen), len(chosen)), dtype=np.float32)
             if starts is not None:
-                excluded[:] = overlapping_pairs(groups[chosen], starts[chosen], length)
+                excluded[:] = overlapping_pairs(people[chosen], starts[chosen], length)
             return seen, heard, excluded
 
-        history = train(loss, trained_tensors(*trained), make_batch, options, batch_size)
+        identity = {
+            "training": "distillation",
+            "config": config,
+            "teacher": content_hash(teacher.weights, teacher.config),
+            "objective": objective,
+            "temperature": temperature,
+            "data": fingerprint({"accel": accel, "ppg": ppg}, {"groups": groups, "starts": starts, "rows": rows}),
+        }
+        history = fit(
+            loss,
+            trained,
+            make_batch,
+            options,
+            rows=rows,
+            groups=groups,
+            identity=identity,
+            together=windows_per_participant,
+            start=start,
+        )
         heads = {"student": get_weights(student_head), "teacher": {"mean": mean, "scale": scale}}
         if objective == "infonce":
             heads["teacher"] |= get_weights(teacher_head)
         return finish(config, student_net, history, heads)
 
 
-def _check_pairs(accel, ppg, config, teacher_config, objective: str, temperature: float) -> None:
-    if np.ndim(accel) and np.ndim(ppg) and len(accel) != len(ppg):
-        raise ValueError(
-            f"accel has shape {np.shape(accel)} and ppg {np.shape(ppg)}; expected the same windows in both, row by row"
-        )
+def _check_settings(config, teacher_config, objective: str, temperature: float) -> None:
     for key in ("sampling_rate", "n_samples"):
         if config[key] != teacher_config[key]:
             raise ValueError(

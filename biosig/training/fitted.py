@@ -18,6 +18,7 @@ from biosig.nets.backend import from_numpy, limit_threads, lock, to_numpy
 from biosig.nets.encoders import Encoder, build_encoder, embedding_size, encoder_config
 from biosig.nets.parameters import get_weights, set_weights
 from biosig.training.batches import Prefetcher
+from biosig.training.checkpoint import State
 from biosig.training.frontends import FRONT_ENDS, NORMALISATIONS, check_input, front_end_shape, prepare
 
 MODALITIES = ("ppg", "accel")
@@ -38,12 +39,15 @@ class Fitted:
     heads : dict of str to dict of str to array
         What stood on the embedding while it was trained: ``"student"`` and ``"teacher"`` after distillation (for
         `project`), ``"regression"`` after supervised training (for `predict`).
+    state : State or None
+        From which the training that made it can go on; None for an encoder that was not trained here.
     """
 
     config: dict[str, Any]
     weights: dict[str, np.ndarray]
     history: dict[str, Any]
     heads: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    state: State | None = None
 
     def predict(self, x, *, batch_size: int = 64, n_jobs: int | None = None, progress: bool = False) -> np.ndarray:
         """Return the targets (n_windows, n_targets), float32 in the units given for training; NaN without data.
@@ -160,7 +164,7 @@ def embed(
     n_jobs: int | None = None,
     progress: bool = False,
 ) -> np.ndarray:
-    """Embed any number of windows in constant memory; `x` may be a memory map.
+    """Embed any number of windows in constant memory; `x` may be on disk, see `biosig.training.sources.open_windows`.
 
     Parameters
     ----------

@@ -5,14 +5,16 @@ Everything needed to do the same again is in the config, plain data that is stor
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 from biosig_kernels import normalisation as kernels
 from biosig_kernels.threads import over_rows
+from tqdm.auto import tqdm
 
-from biosig._checks import check_windows
 from biosig.signals.envelope import BANDS, band_envelope
+from biosig.training.sources import StoredWindows, blocks, open_windows
 
 FRONT_ENDS: dict[str, dict[str, Any]] = {
     "samples": {"name": "samples"},
@@ -47,15 +49,15 @@ def _envelopes(x: np.ndarray, front_end: dict[str, Any], sampling_rate: float, n
     return band_envelope(x, sampling_rate, bands=bands, envelope_rate=front_end["envelope_rate"], n_jobs=n_jobs)
 
 
-def check_input(x, config: dict[str, Any], name: str = "x") -> np.ndarray:
-    """Return windows as float32 after checking them against `config`; nothing is copied that is float32 already.
+def check_input(x, config: dict[str, Any], name: str = "x") -> np.ndarray | StoredWindows:
+    """Return windows as `open_windows` does, after checking them against `config`; what is on disk stays there.
 
     Raises
     ------
     ValueError
         When channels or samples are not those that the config was made for.
     """
-    windows = check_windows(x, name=name, n_channels=config["n_channels"])
+    windows = open_windows(x, name=name, n_channels=config["n_channels"])
     if windows.shape[2] != config["n_samples"]:
         n, rate = config["n_samples"], config["sampling_rate"]
         raise ValueError(
@@ -94,9 +96,10 @@ def prepare(x: np.ndarray, config: dict[str, Any], n_jobs: int | None = None) ->
     return features, n_finite > 0
 
 
-def with_data(x: np.ndarray, n_jobs: int | None = None) -> np.ndarray:
-    """Return for each window, (n_windows,) bool, whether it has a finite sample at all; `x` may be a memory map."""
+def with_data(x: np.ndarray | StoredWindows, n_jobs: int | None = None, progress: bool = False) -> np.ndarray:
+    """Return for each window, (n_windows,) bool, whether it has a finite sample at all; read in blocks."""
     found = np.empty(len(x), dtype=np.bool_)
-    x = np.asarray(x)
-    over_rows(lambda start, stop: kernels.any_finite(x, found, start, stop), len(x), n_jobs)
+    for block in tqdm(blocks(x), desc="looking for windows without data", delay=2, disable=not progress):
+        look = functools.partial(kernels.any_finite, x[block], found[block])
+        over_rows(look, block.stop - block.start, n_jobs)
     return found
