@@ -56,7 +56,13 @@ def beat_quality(ppg, sampling_rate=None, *, beats=None, n_jobs=None) -> np.ndar
     found, one = check_beat_rows(beats)
     if len(found) != len(rows.values):
         raise ValueError(f"beats of {len(found)} windows were given, but ppg has {len(rows.values)}")
-    alike, _, _, _ = _judge(rows, found, n_jobs)
+    alike = np.full(found.shape, np.nan)
+
+    def work(start: int, stop: int) -> None:
+        for block in blocks(start, stop, rows.values.shape[1]):
+            alike[block] = _judge(rows.values[block], rows.sampling_rate, found[block])[0]
+
+    over_rows(work, len(found), n_jobs, grain=LANES)
     return alike[0] if one else alike
 
 
@@ -98,34 +104,40 @@ def pulse_quality(ppg, sampling_rate=None, *, beats=None, n_jobs=None) -> pd.Dat
     found, _ = check_beat_rows(detect_beats(ppg, sampling_rate, n_jobs=n_jobs) if beats is None else beats)
     if len(found) != len(rows.values):
         raise ValueError(f"beats of {len(found)} windows were given, but ppg has {len(rows.values)}")
-    alike, pulse, filled, levels = _judge(rows, found, n_jobs)
-    concentration, _ = pulse_spectrum(filled, rows.sampling_rate, n_jobs)
     n = rows.values.shape[1]
-    n_pulses = np.isfinite(alike).sum(axis=1)
+    values = np.full((len(found), len(_COLUMNS) - 1), np.nan)
+    reason = np.full(len(found), "", dtype=object)
     short = n < LEAST_SECONDS * rows.sampling_rate
-    hopeless = (levels[:, 0] > MOST_MISSING) | (levels[:, 1] > 0) | short
-    template = np.full(len(pulse), np.nan)
-    some = (n_pulses > 0) & ~hopeless
-    template[some] = np.nanmedian(alike[some], axis=1)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        low, high = np.percentile(pulse, [5, 95], axis=1) if n else np.full((2, len(pulse)), np.nan)
-        steady = filled.mean(axis=1, dtype=np.float64)
-        perfusion = np.where(steady > 0, 100.0 * (high - low) / steady, np.nan)
-    reason = np.full(len(pulse), "", dtype=object)
-    reason[n_pulses == 0] = "too few beats"
-    reason[levels[:, 1] > 0] = "flat"
-    reason[levels[:, 0] > MOST_MISSING] = "missing samples"
+
+    def work(start: int, stop: int) -> None:
+        for block in blocks(start, stop, n):
+            alike, pulse, filled, levels = _judge(rows.values[block], rows.sampling_rate, found[block])
+            n_pulses = np.isfinite(alike).sum(axis=1)
+            reason[block][n_pulses == 0] = "too few beats"
+            reason[block][levels[:, 1] > 0] = "flat"
+            reason[block][levels[:, 0] > MOST_MISSING] = "missing samples"
+            hopeless = (levels[:, 0] > MOST_MISSING) | (levels[:, 1] > 0)
+            columns = _indices(alike, n_pulses, pulse, filled, rows.sampling_rate, (n_pulses > 0) & ~hopeless)
+            values[block] = np.where(hopeless[:, np.newaxis], np.nan, columns)
+
     if short:
         reason[:] = f"too short: {n / rows.sampling_rate:.1f} s"
-    columns = (
-        template,
-        np.divide((alike > ALIKE).sum(axis=1), n_pulses, out=np.full(len(pulse), np.nan), where=some),
-        _skewness(pulse),
-        concentration,
-        perfusion,
-    )
-    values = [np.where(hopeless, np.nan, column) for column in columns]
-    return pd.DataFrame(dict(zip(_COLUMNS, [*values, reason], strict=True)))
+    else:
+        over_rows(work, len(found), n_jobs, grain=LANES)
+    return pd.DataFrame(dict(zip(_COLUMNS, [*values.T, reason], strict=True)))
+
+
+def _indices(alike, n_pulses, pulse, filled, rate: float, some) -> np.ndarray:
+    """The columns of `pulse_quality` (n_rows, 5); those of the pulses for `some` rows only."""
+    template = np.full(len(pulse), np.nan)
+    template[some] = np.nanmedian(alike[some], axis=1) if some.any() else np.nan
+    good = np.divide((alike > ALIKE).sum(axis=1), n_pulses, out=np.full(len(pulse), np.nan), where=some)
+    concentration, _ = pulse_spectrum(filled, rate, n_jobs=1)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        low, high = np.percentile(pulse, [5, 95], axis=1)
+        steady = filled.mean(axis=1, dtype=np.float64)
+        perfusion = np.where(steady > 0, 100.0 * (high - low) / steady, np.nan)
+    return np.stack([template, good, _skewness(pulse), concentration, perfusion], axis=1)
 
 
 def polarity(ppg, sampling_rate=None, *, n_jobs=None) -> pd.DataFrame:
@@ -157,23 +169,32 @@ def polarity(ppg, sampling_rate=None, *, n_jobs=None) -> pd.DataFrame:
     neighbouring samples of the pulse band are skewed to the positive side, whatever the shape of the crest.
     """
     rows = _rows(ppg, sampling_rate)
-    filled, missing, levels = bridged(rows.values, n_jobs)
-    n = rows.values.shape[1]
-    size = min(round(STRETCH * rows.sampling_rate), n)
-    n_rows, n_stretches = len(rows.values), n // size if size else 0
-    if n < LEAST_SECONDS * rows.sampling_rate:
-        return pd.DataFrame({"polarity": np.full(n_rows, np.nan), "confidence": np.zeros(n_rows)})
-    pulse = _pulse(filled, rows.sampling_rate, n_jobs)
-    votes = np.zeros((n_rows, n_stretches))
-    for k in range(n_stretches):
+    n_rows, n = rows.values.shape
+    mean = np.zeros(n_rows)
+
+    def work(start: int, stop: int) -> None:
+        for block in blocks(start, stop, n):
+            mean[block] = _votes(rows.values[block], rows.sampling_rate).mean(axis=1)
+
+    if n >= LEAST_SECONDS * rows.sampling_rate:
+        over_rows(work, n_rows, n_jobs, grain=LANES)
+    return pd.DataFrame({"polarity": np.where(mean == 0, np.nan, np.sign(mean)), "confidence": np.abs(mean)})
+
+
+def _votes(values, rate: float) -> np.ndarray:
+    """What each stretch of each row says: 1 upright, -1 upside down, 0 nothing."""
+    filled, missing, levels = bridged(values, n_jobs=1)
+    pulse = _pulse(filled, rate)
+    size = min(round(STRETCH * rate), values.shape[1])
+    votes = np.zeros((len(values), values.shape[1] // size))
+    for k in range(votes.shape[1]):
         part = slice(k * size, (k + 1) * size)
         slopes = np.diff(pulse[:, part].astype(np.float64), axis=1)
         limit = MOST_STEEP * 1.4826 * np.median(np.abs(slopes), axis=1, keepdims=True)
-        votes[:, k] = np.sign(_skewness(np.clip(slopes, -limit, limit)))
+        votes[:, k] = np.nan_to_num(np.sign(_skewness(np.clip(slopes, -limit, limit))))
         votes[missing[:, part].mean(axis=1) > MOST_MISSING, k] = 0.0
     votes[levels[:, 1] > 0] = 0.0
-    mean = np.nan_to_num(votes).mean(axis=1)
-    return pd.DataFrame({"polarity": np.where(mean == 0, np.nan, np.sign(mean)), "confidence": np.abs(mean)})
+    return votes
 
 
 def _rows(ppg, sampling_rate):
@@ -184,26 +205,19 @@ def _rows(ppg, sampling_rate):
     return rows
 
 
-def _pulse(filled, rate, n_jobs):
-    return filter_values(
-        filled, "bandpass", (PULSE_BAND[0], min(PULSE_BAND[1], 0.45 * rate)), PULSE_ORDER, rate, n_jobs
-    )
+def _pulse(filled, rate: float):
+    return filter_values(filled, "bandpass", (PULSE_BAND[0], min(PULSE_BAND[1], 0.45 * rate)), PULSE_ORDER, rate, 1)
 
 
-def _judge(rows, beats, n_jobs):
+def _judge(values, rate: float, beats):
     """Correlations of the pulses, the pulse band, the rows with their gaps bridged, and their levels."""
-    filled, missing, levels = bridged(rows.values, n_jobs)
+    filled, missing, levels = bridged(values, n_jobs=1)
     alike = np.full(beats.shape, np.nan)
-    if rows.values.shape[1] < LEAST_SECONDS * rows.sampling_rate:
+    if values.shape[1] < LEAST_SECONDS * rate:
         return alike, np.zeros_like(filled), filled, levels
-    pulse = _pulse(filled, rows.sampling_rate, n_jobs)
-
-    def work(start: int, stop: int) -> None:
-        for block in blocks(start, stop, filled.shape[1]):
-            template_rows(pulse[block], rows.sampling_rate, beats[block], alike[block], 0, len(pulse[block]))
-
-    over_rows(work, len(pulse), n_jobs, grain=LANES)
-    at = np.clip(np.nan_to_num(np.round(beats * rows.sampling_rate)), 0, filled.shape[1] - 1).astype(np.int64)
+    pulse = _pulse(filled, rate)
+    template_rows(pulse, rate, beats, alike, 0, len(pulse))
+    at = np.clip(np.nan_to_num(np.round(beats * rate)), 0, values.shape[1] - 1).astype(np.int64)
     alike[np.take_along_axis(missing, at, axis=1) if at.size else np.zeros(at.shape, bool)] = np.nan
     alike[levels[:, 1] > 0] = np.nan
     return alike, pulse, filled, levels

@@ -127,7 +127,7 @@ def print_scores(scores, sure, good, people) -> None:
                 f"({found.low:.4f} to {found.high:.4f}) | {2 * matched / (matched + reference + extra):.4f} | "
                 f"{matched / reference:.4f} | {matched / (matched + extra):.4f} |"
             )
-    print("\nNeuroKit2's `bishop` is left out: its work grows with the cube of the length of a signal.\n")
+    print("\nNeuroKit2's `bishop` is left out: its work grows with the square of a signal's length.\n")
 
 
 def judge(window, rate: float, truth) -> dict:
@@ -149,9 +149,9 @@ def print_judged(judged, sure, good, people) -> None:
         "give the systolic peak. A beat found by one alone is real when the ECG has a beat there. *Ends left out*: "
         f"without the first and last {EDGE:g} s, where charlton finds no peak nearer to the end than its best scale. "
         "*Not tidied*: its peaks before `signal_tidypeaksonsets`, which puts a peak between any two feet. Rates apart: "
-        "mean interval over the stretch that both cover. Asked on clean windows: F1 0.995, rates within 0.1 beats/min."
-        " The median patient is given beside the sum, as single patients, whose reflected waves charlton takes for beats "
-        "or whose weak ones biosig does not, weigh much."
+        "mean interval over the stretch that both cover. Asked on clean windows: F1 0.995, rates within 0.1 beats/min. "
+        "The median patient stands beside the sum, as single patients, whose reflected waves charlton takes for beats "
+        "or whose weak beats biosig does not, weigh much."
         "\n\n| minutes | NeuroKit2 | ends | F1 | median patient | only biosig's | real | only NeuroKit2's | real | "
         "rates apart, median | within 0.1, % |\n|---|---|---|---|---|---|---|---|---|---|---|"
     )

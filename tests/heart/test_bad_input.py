@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -238,3 +239,17 @@ def test_impossible_seconds_are_refused_by_name(name, value):
     }
     with pytest.raises(ValueError, match=f"{name} is "):
         call[name]()
+
+
+@pytest.mark.parametrize("name", ["detect_beats", "ppg_targets", "pulse_quality", "beat_quality", "polarity"])
+def test_windows_are_not_copied_to_float64(name):
+    x = np.tile(pulses(3840).astype(np.float32), (300, 1))
+    call = getattr(heart, name)
+    call(x[:3], 64.0, n_jobs=1)
+    tracemalloc.start()
+    try:
+        call(x, 64.0, n_jobs=1)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < x.nbytes  # blocks, not batches
