@@ -1,322 +1,297 @@
-"""The figures of the report: Matplotlib figures on a white card, and their SVG.
-
-Each function returns a `matplotlib.figure.Figure` made without pyplot, so nothing global changes and no display is
-needed. Matplotlib is loaded when the first figure is drawn.
-"""
+"""The figures on errors: of each encoder, of each window, of each person, and by motion."""
 
 from __future__ import annotations
 
-import io
 import textwrap
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from biosig.evaluation.breakdown import error_by_motion
 from biosig.evaluation.compare import OWN_MEDIAN, TRAINING_MEAN, TRIVIAL, Comparison
-from biosig.evaluation.headline import quantity
+from biosig.evaluation.drawing import ACCENT, COLOURS, GREY, INK, PALE, SHEET, Key, Panel, Plate
+from biosig.evaluation.headline import quantity, significant
 
-_BLUE, _GREY, _PALE, _INK = "#0b5fa5", "#6b7280", "#a8aeb8", "#1f2937"
-# Okabe and Ito's colours, told apart by nearly everybody; blue is kept for the reference.
-_COLOURS = ("#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b7280")
-_AXES = (("x", "#d55e00"), ("y", "#009e73"), ("z", "#0b5fa5"))
-_SHOWN_SECONDS = 20.0
-_STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9.5,
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.labelcolor": _INK,
-    "text.color": _INK,
-    "axes.edgecolor": _PALE,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e8eaee",
-    "xtick.color": _GREY,
-    "ytick.color": _GREY,
-    "xtick.labelcolor": _INK,
-    "ytick.labelcolor": _INK,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "svg.fonttype": "path",
-    "text.parse_math": False,  # names come from outside: a dollar sign is a dollar sign
-}
+_MOST_PANELS = 6
 
 
-def _styled(draw: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(draw)
-    def inside(*args, **options):
-        import matplotlib
-
-        with matplotlib.rc_context(_STYLE):
-            return draw(*args, **options)
-
-    return inside
-
-
-def _figure(n_rows: int, n_columns: int, size: tuple[float, float], **options):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(n_rows, n_columns, squeeze=False, **options)
-    return figure, axes
-
-
-def svg_text(figure, salt: str) -> str:
-    """A figure as an inline ``<svg>`` element, the same bytes for the same figure.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        Any figure.
-    salt : str
-        Name of the figure on its page: keeps the ids of two figures apart.
-
-    Returns
-    -------
-    str
-    """
-    import matplotlib
-
-    buffer = io.StringIO()
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": salt}):
-        metadata = dict.fromkeys(["Creator", "Date", "Format", "Type"])
-        figure.savefig(buffer, format="svg", metadata=metadata, dpi=150)
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]  # without the XML declaration and the document type, which HTML does not take
-
-
-def _title(comparison: Comparison, target: str) -> tuple[str, str]:
-    name, unit = quantity(target, comparison.units)
+def target_title(target: str, units: dict[str, str]) -> tuple[str, str]:
+    """A target's name as a heading and its unit, which is empty where it is not known."""
+    name, unit = quantity(target, units)
     return f"{name[:1].upper()}{name[1:]}", unit
 
 
-def _targets(comparison: Comparison) -> list[str]:
-    """Targets with at least one error, at most six."""
+def _shown(comparison: Comparison) -> list[str]:
+    """Targets with at least one error, as many as fit on a plate."""
     known = comparison.table[comparison.table["mae"].notna()]
-    return [str(target) for target in known["target"].unique()][:6]
+    return [str(target) for target in known["target"].unique()][:_MOST_PANELS]
 
 
-@_styled
-def error_bars(comparison: Comparison):
-    """Mean absolute error of every encoder with its interval over participants; the reference in blue."""
-    targets = _targets(comparison)
-    names = list(dict.fromkeys(comparison.table["encoder"]))
-    labels = [textwrap.fill(name, 24) for name in names]
-    height = 1.1 + 0.27 * sum(1 + label.count("\n") * 0.6 for label in labels)
-    figure, axes = _figure(1, len(targets), (2.2 + 2.6 * max(2, len(targets)), height), sharey=True)
-    for ax, target in zip(axes[0], targets, strict=True):
-        part = comparison.table[comparison.table["target"] == target].set_index("encoder")
+def _measured(words: str, unit: str) -> str:
+    return f"{words} ({unit})" if unit else words
+
+
+def _look(name: str, reference: str) -> tuple[str, str]:
+    """Colour and face of an encoder's mark: the reference in the accent, trivial predictors hollow."""
+    colour = ACCENT if name == reference else PALE if name in TRIVIAL else GREY
+    return colour, SHEET if name in TRIVIAL else colour
+
+
+def _interval_panel(
+    part: pd.DataFrame, value: str, names: list[str], reference: str, title: str, words: str, mark: float | None = None
+) -> Panel:
+    """One number an encoder with its interval, the encoders below each other; `mark`: where a dashed line stands."""
+    rows = part.drop_duplicates("encoder").set_index("encoder")
+
+    def draw(ax, alone: bool) -> None:
         for y, name in enumerate(names):
-            if name not in part.index or not np.isfinite(part.loc[name, "mae"]):
+            own = name == reference
+            colour, face = _look(name, reference)
+            if alone:  # above its bar, which leaves the whole width to the numbers
+                weight, ink = ("bold", ACCENT) if own else ("normal", INK)
+                where: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 8.5}
+                where["bbox"] = {"facecolor": SHEET, "linewidth": 0, "pad": 0.6}  # lines pass behind the words
+                ax.annotate(textwrap.shorten(name, 46), (0, y - 0.42), color=ink, weight=weight, **where)
+            if name not in rows.index or not np.isfinite(rows.loc[name, value]):
+                ax.annotate("not available", (0.01, y), xycoords=("axes fraction", "data"), va="center", color=GREY)
                 continue
-            row = part.loc[name]
-            colour = _BLUE if name == comparison.reference else _PALE if name in TRIVIAL else _GREY
-            ax.plot([row["ci95_low"], row["ci95_high"]], [y, y], color=colour, lw=2.2, solid_capstyle="round")
-            ax.plot(row["mae"], y, "o", color=colour, ms=6, mfc="white" if name in TRIVIAL else colour, mew=1.8)
-        title, unit = _title(comparison, target)
-        ax.set_title(title)
-        ax.set_xlabel(f"mean absolute error ({unit})" if unit else "mean absolute error")
-        ends = part[["mae", "ci95_high"]].to_numpy(dtype=float)
+            row = rows.loc[name]
+            ax.plot([row["ci95_low"], row["ci95_high"]], [y, y], color=colour, lw=2.4, solid_capstyle="round")
+            ax.plot(row[value], y, "o", color=colour, ms=6, mfc=face, mew=1.8)
+        if mark is not None:
+            ax.axvline(mark, color=INK, lw=1, ls=(0, (4, 3)), zorder=0)
+        ends = part[[value, "ci95_high"]].to_numpy(dtype=float)
         ax.set_xlim(0, 1.06 * np.nanmax(ends) or 1.0)
-        ax.locator_params(axis="x", nbins=5)
+        ax.set_ylim(len(names) - 0.5, -0.8)
+        ax.locator_params(axis="x", nbins=6)
         ax.grid(axis="y", visible=False)
-        ax.set_yticks(range(len(names)), labels)
+        ax.spines["left"].set_visible(False)
+        ax.set_title(title)
+        ax.set_xlabel(words)
+        shown = [] if alone else [textwrap.fill(name, 26) for name in names]
+        ax.set_yticks(range(len(shown)), shown)
         ax.tick_params(axis="y", length=0)
-        ax.set_ylim(len(names) - 0.4, -0.6)
-    for label, name in zip(axes[0, 0].get_yticklabels(), names, strict=True):
-        if name == comparison.reference:
-            label.set(color=_BLUE, fontweight="bold")
-    return figure
+
+    known = rows[rows[value].notna()]
+    found = [f"{name} {significant(number)}" for name, number in known[value].items()]
+    return Panel(draw, (3.7, 0.9 + 0.4 * len(names)), f"{title}, {words}: {', '.join(found)}.")
 
 
-@_styled
-def predicted_against_true(comparison: Comparison):
-    """Predictions of the reference encoder against the truth, one colour a participant."""
+def error_bars(comparison: Comparison) -> Plate | None:
+    """Mean absolute error of every encoder with its interval over participants; None where nothing has an error."""
+    names = [str(name) for name in dict.fromkeys(comparison.table["encoder"])]
+    panels = []
+    for target in _shown(comparison):
+        part = comparison.table[comparison.table["target"] == target]
+        title, unit = target_title(target, comparison.units)
+        words = _measured("mean absolute error", unit)
+        panels.append(_interval_panel(part, "mae", names, comparison.reference, title, words))
+    caption = (
+        f"Mean absolute error with its 95 % interval over participants. Blue: {comparison.reference}; hollow: trivial "
+        "predictors; grey: all others."
+    )
+    return Plate("errors", caption, panels) if panels else None
+
+
+def people_bars(people: pd.DataFrame, reference: str, units: dict[str, str]) -> Plate | None:
+    """What a person's mean embedding tells: error of numbers, area under the ROC curve of classes; None if nothing.
+
+    Parameters
+    ----------
+    people : pandas.DataFrame
+        As `Results.people`: `encoder`, `target`, `measure` ("mae" or "auc"), `value`, `ci95_low`, `ci95_high`.
+    reference : str
+    units : dict of str to str
+
+    Returns
+    -------
+    Plate or None
+    """
+    known = people[people["value"].notna()]
+    panels = []
+    for target in list(dict.fromkeys(known["target"]))[:_MOST_PANELS]:
+        part = people[people["target"] == target]
+        title, unit = target_title(str(target), units)
+        names = [str(name) for name in dict.fromkeys(part["encoder"])]
+        auc = (part["measure"] == "auc").any()
+        words = "area under the ROC curve" if auc else _measured("mean absolute error", unit)
+        panels.append(_interval_panel(part, "value", names, reference, title, words, 0.5 if auc else None))
+    caption = "What the mean embedding of a person tells of that person, with 95 % intervals; dashed: guessing a class."
+    return Plate("people", caption, panels) if panels else None
+
+
+def coverage_bars(conformal: pd.DataFrame, reference: str, units: dict[str, str]) -> Plate | None:
+    """Share of windows of unseen people inside the conformal intervals, beside the share promised; None if nothing.
+
+    Parameters
+    ----------
+    conformal : pandas.DataFrame
+        As `Results.conformal`: `encoder`, `target`, `level`, `coverage`, `ci95_low`, `ci95_high`.
+    reference : str
+    units : dict of str to str
+
+    Returns
+    -------
+    Plate or None
+    """
+    known = conformal[conformal["coverage"].notna()]
+    panels = []
+    for (target, level), part in list(known.groupby(["target", "level"], sort=False))[:_MOST_PANELS]:
+        title, _ = target_title(str(target), units)
+        names = [str(name) for name in dict.fromkeys(part["encoder"])]
+        words = f"share inside the {100 * level:g} % interval"
+        panels.append(_interval_panel(part, "coverage", names, reference, title, words, float(level)))
+    caption = "Share of the windows of unseen people inside their intervals; dashed: the share that was promised."
+    return Plate("conformal", caption, panels) if panels else None
+
+
+def predicted_against_true(comparison: Comparison) -> Plate | None:
+    """Predictions of the reference encoder against the truth, one colour a participant; None without predictions."""
     import matplotlib
 
     own = comparison.predictions[comparison.predictions["encoder"] == comparison.reference]
     own = own.dropna(subset=["true", "predicted"])
-    targets = [target for target in _targets(comparison) if (own["target"] == target).any()]
-    if not targets:
-        return None
-    figure, axes = _figure(1, len(targets), (3.1 * max(2, len(targets)), 3.5))
     _, person = np.unique(own["participant"].astype(str), return_inverse=True)
-    colours = matplotlib.colormaps["turbo"](0.05 + 0.9 * person / max(1, person.max()))
-    for ax, target in zip(axes[0], targets, strict=True):
+    # The ends of the map are too dark for a dark page and too pale for a light one.
+    colours = matplotlib.colormaps["turbo"](0.12 + 0.76 * person / max(1, person.max(initial=0)))
+
+    def panel(target: str) -> Panel:
         here = (own["target"] == target).to_numpy()
-        true, predicted = own["true"].to_numpy()[here], own["predicted"].to_numpy()[here]
-        low, high = min(true.min(), predicted.min()), max(true.max(), predicted.max())
-        margin = 0.04 * (high - low) or 1.0
-        # Points as an image: thousands of circles would make the page heavy.
-        ax.scatter(true, predicted, s=9, c=colours[here], alpha=0.55, linewidths=0, rasterized=True)
-        ax.axline((low, low), slope=1, color=_INK, lw=1, ls=(0, (4, 3)))
-        ax.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin), aspect="equal")
-        title, unit = _title(comparison, target)
-        ax.set_title(title)
-        ax.set_xlabel(f"true ({unit})" if unit else "true")
-        ax.set_ylabel(f"predicted ({unit})" if unit else "predicted")
-        ax.locator_params(nbins=5)
-    return figure
+        true, predicted = own["true"].to_numpy(float)[here], own["predicted"].to_numpy(float)[here]
+        title, unit = target_title(target, comparison.units)
+
+        def draw(ax, alone: bool) -> None:
+            low, high = min(true.min(), predicted.min()), max(true.max(), predicted.max())
+            margin = 0.04 * (high - low) or 1.0
+            # Points as an image: thousands of circles would make the page heavy.
+            ax.scatter(true, predicted, s=11, c=colours[here], alpha=0.6, linewidths=0, rasterized=True)
+            ax.axline((low, low), slope=1, color=INK, lw=1, ls=(0, (4, 3)))
+            ax.set(xlim=(low - margin, high + margin), ylim=(low - margin, high + margin), aspect="equal")
+            ax.set_title(title)
+            ax.set_xlabel(_measured("true", unit))
+            ax.set_ylabel(_measured("predicted", unit))
+            ax.locator_params(nbins=6)
+
+        words = f"{title}: {len(true)} windows, predicted against true."
+        return Panel(draw, (3.7, 3.7), words)
+
+    panels = [panel(target) for target in _shown(comparison) if (own["target"] == target).any()]
+    caption = (
+        f"{comparison.reference}: predicted against true, one dot a window, one colour a participant; dashed: equal."
+    )
+    return Plate("predicted_against_true", caption, panels) if panels else None
 
 
-@_styled
-def retrieval_curves(retrieval: dict[str, pd.DataFrame], reference: str = ""):
-    """Top-1 against pool size for each encoder, with intervals and chance, one panel a scope."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+def participant_errors(table: pd.DataFrame, reference: str, units: dict[str, str]) -> Plate | None:
+    """The reference's error on each person beside what the training mean has there, the worst first.
 
-    titles = {"across": "Among windows of all participants", "within": "Among windows of the same person"}
-    scopes = [scope for scope in titles if any((table["scope"] == scope).any() for table in retrieval.values())]
-    if not scopes:
-        return None
-    figure, axes = _figure(1, len(scopes), (7.6 if len(scopes) > 1 else 5.0, 3.6), sharey=True)
-    others = [name for name in retrieval if name != reference]
-    floor = 0.8 / max(table["pool"].max() for table in retrieval.values() if len(table))
-    for ax, scope in zip(axes[0], scopes, strict=True):
-        chance: dict[int, float] = {}
-        for name, table in retrieval.items():
-            part = table[table["scope"] == scope].sort_values("pool")
-            colour = _BLUE if name == reference else _COLOURS[others.index(name) % len(_COLOURS)]
-            strong = {"lw": 2.2, "ms": 5, "zorder": 3} if name == reference else {"lw": 1.4, "ms": 3.5}
-            ax.plot(part["pool"], part["top1"], "o-", color=colour, label=name, **strong)
-            ax.fill_between(part["pool"], part["top1_low"], part["top1_high"], color=colour, alpha=0.13, lw=0)
-            chance |= dict(zip(part["pool"], part["chance_top1"], strict=True))
-        pools = sorted(chance)
-        ax.plot(pools, [chance[pool] for pool in pools], color=_INK, lw=1.2, ls=(0, (4, 3)), label="chance")
-        ax.set_xscale("log", base=2)
-        ax.set_yscale("log")
-        ax.set_xticks(pools, [str(pool) for pool in pools], rotation=0 if len(pools) < 8 else 45)
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.set_ylim(floor, 1.15)
-        ax.set_yticks([tick for tick in (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0) if tick >= floor])
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
-        ax.yaxis.set_minor_formatter(NullFormatter())
-        ax.yaxis.set_minor_locator(NullLocator())
-        ax.set_title(titles[scope])
-        ax.set_xlabel("windows in the pool")
-    axes[0, 0].set_ylabel("right window found first (top-1)")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
-    return figure
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `error_by_participant` returns it, of all encoders.
+    reference : str
+    units : dict of str to str
 
+    Returns
+    -------
+    Plate or None
+        None where the reference has no error on anybody.
+    """
+    known = table[table["mae"].notna()]
+    own = known[known["encoder"] == reference]
+    targets = [str(target) for target in own["target"].unique()][:_MOST_PANELS]
 
-@_styled
-def training_curves(training: dict[str, dict[str, Any]]):
-    """Loss against step for each model, one panel each as their losses are not comparable."""
-    n_columns = min(3, len(training))
-    n_rows = -(-len(training) // n_columns)
-    figure, axes = _figure(n_rows, n_columns, (2.6 * max(2, n_columns), 2.1 * n_rows))
-    for ax in axes.flat[len(training) :]:
-        ax.set_axis_off()
-    for ax, (name, history) in zip(axes.flat, training.items(), strict=False):
-        losses = [key for key in history if key.endswith("loss")]
-        for colour, key in zip((_BLUE, *_COLOURS), losses, strict=False):
-            step, loss = np.asarray(history["step"], dtype=float), np.asarray(history[key], dtype=float)
-            width = len(loss) // 25
-            if width > 1:  # noisy steps in pale, their running mean on top
-                ax.plot(step, loss, color=colour, lw=0.7, alpha=0.3)
-                kernel = np.ones(width) / width
-                step, loss = np.convolve(step, kernel, "valid"), np.convolve(loss, kernel, "valid")
-            ax.plot(step, loss, color=colour, lw=1.6, label=key.replace("_", " "))
-        ax.set_title("\n".join(textwrap.wrap(name, 22)))
-        ax.set(xlabel="step", ylabel="loss")
-        ax.locator_params(axis="x", nbins=5)
-        if len(losses) > 1:
-            ax.legend()
-    return figure
+    def panel(target: str) -> Panel:
+        part = own[own["target"] == target].sort_values("mae", ascending=False, kind="stable")
+        mean = known[(known["encoder"] == TRAINING_MEAN) & (known["target"] == target)].set_index("participant")["mae"]
+        others = mean.reindex(part["participant"]).to_numpy(float)
+        title, unit = target_title(target, units)
+        x, mae = np.arange(len(part)), part["mae"].to_numpy(float)
 
+        def draw(ax, alone: bool) -> None:
+            ax.vlines(x, np.fmin(mae, others), np.fmax(mae, others), color=PALE, lw=1)
+            ax.plot(x, others, "o", color=PALE, mfc=SHEET, ms=4.5, mew=1.4)
+            ax.plot(x, mae, "o", color=ACCENT, ms=4.5)
+            ax.set_ylim(bottom=0)
+            ax.set_xlim(-0.7, len(part) - 0.3)
+            ax.grid(axis="x", visible=False)
+            ax.set_xticks([])
+            ax.set_title(title)
+            ax.set_xlabel(f"{len(part)} participants, the worst on the left")
+            ax.set_ylabel(_measured("mean absolute error", unit))
 
-@_styled
-def example_window(example: dict[str, Any]):
-    """The first seconds of a window: PPG with the beats found in it, and the acceleration at the same time."""
-    time, ppg = np.asarray(example["time"], dtype=float), np.asarray(example["ppg"], dtype=float)
-    accel = 1000 * np.atleast_2d(np.asarray(example["accel"], dtype=float))
-    beats = np.asarray(example["beats"], dtype=float)
-    ppg = ppg[0] if ppg.ndim == 2 else ppg
-    shown = time <= time[0] + _SHOWN_SECONDS
-    time, ppg, accel = time[shown], ppg[shown], accel[:, shown]
-    beats = beats[np.isfinite(beats) & (beats >= time[0]) & (beats <= time[-1])]
-    figure, axes = _figure(2, 1, (7.6, 4.2), sharex=True)
-    top, bottom = axes[:, 0]
-    top.plot(time, ppg, color=_INK, lw=1.1)
-    known = np.isfinite(ppg)
-    if known.any() and len(beats):
-        top.plot(beats, np.interp(beats, time[known], ppg[known]), "o", color=_COLOURS[0], ms=5, label="beat")
-        top.legend(loc="upper right", bbox_to_anchor=(1, 1.16), borderaxespad=0)
-    top.set_title("PPG")
-    top.set_ylabel("blood volume (a.u.)")
-    for ax in (top, bottom):
-        for beat in beats:
-            ax.axvline(beat, color=_COLOURS[0], lw=0.7, alpha=0.35, zorder=0)
-        ax.grid(axis="x", visible=False)
-    # Side by side rather than on top of each other: each axis is moved by the same step.
-    spread = np.nanpercentile(np.abs(accel - np.nanmedian(accel, axis=1, keepdims=True)), 99.5)
-    step = 2.0 * (spread if np.isfinite(spread) and spread > 0 else 1.0)
-    for j, (row, (name, colour)) in enumerate(zip(accel, _AXES, strict=False)):
-        bottom.plot(time, row - np.nanmedian(row) - j * step, color=colour, lw=0.8)
-        bottom.annotate(
-            name,
-            (1, -j * step),
-            xycoords=("axes fraction", "data"),
-            xytext=(5, 0),
-            textcoords="offset points",
-            color=colour,
-            va="center",
-            fontweight="bold",
+        worst, best = part.iloc[0], part.iloc[-1]
+        words = (
+            f"{title}: error of {reference} from {significant(best['mae'])} ({best['participant']}) to "
+            f"{significant(worst['mae'])} {unit} ({worst['participant']})."
         )
-    bottom.set_ylim(-(min(3, len(accel)) - 0.3) * step, 0.7 * step)
-    bottom.set_title("Acceleration without gravity (axes moved apart)")
-    bottom.set(xlabel="time (s)", ylabel="acceleration (mg)", xlim=(time[0], time[-1]))
-    return figure
+        return Panel(draw, (3.7, 2.9), words)
+
+    legend = [Key(reference, ACCENT, "dot"), Key(TRAINING_MEAN, PALE, "hollow")]
+    caption = "Error on each person, not averaged away: where the blue dot is above the hollow one, the method lost."
+    return Plate("by_participant", caption, [panel(target) for target in targets], legend) if targets else None
 
 
-@_styled
-def motion_errors(comparison: Comparison):
-    """Error by motion level: the reference, the best other method and the trivial predictors; None without motion."""
-    table = error_by_motion(comparison.predictions, random_state=int(comparison.table["seed"].iloc[0]))
-    targets = [target for target in _targets(comparison) if (table["target"] == target).any()][:3]
-    if not targets:
-        return None
-    figure, axes = _figure(1, len(targets), (3.0 * max(2, len(targets)), 3.5))
-    colours = {comparison.reference: _BLUE, TRAINING_MEAN: _PALE, OWN_MEDIAN: _GREY}
-    handles: dict[str, Any] = {}
-    for ax, target in zip(axes[0], targets, strict=True):
+def motion_errors(table: pd.DataFrame, comparison: Comparison) -> Plate | None:
+    """Error by motion level: the reference, the best other method and the trivial predictors.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `error_by_motion` returns it.
+    comparison : Comparison
+
+    Returns
+    -------
+    Plate or None
+        None without motion levels.
+    """
+    reference = comparison.reference
+    looks = {reference: Key(reference, ACCENT, "dot"), TRAINING_MEAN: Key(TRAINING_MEAN, PALE, "hollow")}
+    looks[OWN_MEDIAN] = Key(OWN_MEDIAN, GREY, "hollow")
+    other = Key("best other method of the target", COLOURS[0], "dot")
+
+    def panel(target: str) -> Panel:
         here = table[table["target"] == target]
         errors = comparison.table[comparison.table["target"] == target].set_index("encoder")["mae"]
-        rivals = errors.drop(index=list(colours), errors="ignore").dropna()
-        names = [comparison.reference, *([str(rivals.idxmin())] if len(rivals) else []), TRAINING_MEAN, OWN_MEDIAN]
+        rivals = errors.drop(index=list(looks), errors="ignore").dropna()
+        best = [str(rivals.idxmin())] if len(rivals) else []
+        names = [reference, *best, TRAINING_MEAN, OWN_MEDIAN]
         lows = sorted(here["motion_low"].unique())
-        for k, name in enumerate(names):
-            part = here[here["encoder"] == name]
-            x = np.array([lows.index(low) for low in part["motion_low"]]) + 0.16 * (k - (len(names) - 1) / 2)
-            mae = part["mae"].to_numpy()
-            ends = np.nan_to_num(np.stack([mae - part["ci95_low"], part["ci95_high"] - mae]))
-            colour = colours.get(name, _COLOURS[0])
-            mark = {"marker": "o", "ms": 5, "mfc": "white" if name in TRIVIAL else colour, "mew": 1.5}
-            drawn = ax.errorbar(x, mae, np.maximum(ends, 0), color=colour, ls="none", lw=1.6, **mark)
-            handles.setdefault(name if name in colours else "best other method", drawn)
-        # Rows of the reference tell the bands and how many windows each holds.
-        own = here[here["encoder"] == comparison.reference].set_index("motion_low")
-        labels = []
-        for low in lows:
-            high = here.loc[here["motion_low"] == low, "motion_high"].iloc[0]
-            band = f"{1000 * low:g}-{1000 * high:g}" if np.isfinite(high) else f"over {1000 * low:g}"
-            count = own["n_windows"].get(low, 0)
-            labels.append(f"{band}\nn={count}")
-        ax.set_xticks(range(len(lows)), labels)
-        ax.set_ylim(bottom=0)
-        ax.grid(axis="x", visible=False)
-        title, unit = _title(comparison, target)
-        ax.set_title(title)
-        ax.set_xlabel("motion level (mg)")
-        ax.set_ylabel(f"mean absolute error ({unit})" if unit else "mean absolute error")
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2)
-    return figure
+        title, unit = target_title(target, comparison.units)
+
+        def draw(ax, alone: bool) -> None:
+            for k, name in enumerate(names):
+                part = here[here["encoder"] == name]
+                x = np.array([lows.index(low) for low in part["motion_low"]]) + 0.17 * (k - (len(names) - 1) / 2)
+                mae = part["mae"].to_numpy(float)
+                ends = np.nan_to_num(np.stack([mae - part["ci95_low"], part["ci95_high"] - mae]))
+                key = looks.get(name, other)
+                face = SHEET if key.mark == "hollow" else key.colour
+                mark: dict[str, Any] = {"marker": "o", "ms": 5, "mfc": face, "mew": 1.5}
+                ax.errorbar(x, mae, np.maximum(ends, 0), color=key.colour, ls="none", lw=1.7, **mark)
+            ax.set_xticks(range(len(lows)), _bands(here, reference))
+            ax.set_ylim(bottom=0)
+            ax.grid(axis="x", visible=False)
+            ax.set_title(title)
+            ax.set_xlabel("motion level (mg); n: windows")
+            ax.set_ylabel(_measured("mean absolute error", unit))
+
+        own = here[here["encoder"] == reference]
+        found = [f"from {1000 * row['motion_low']:g} mg {significant(row['mae'])}" for _, row in own.iterrows()]
+        return Panel(draw, (3.7, 3.1), f"{title}, error of {reference} {unit}: {', '.join(found)}.")
+
+    targets = [target for target in _shown(comparison) if (table["target"] == target).any()]
+    legend = [looks[reference], other, looks[TRAINING_MEAN], looks[OWN_MEDIAN]]
+    caption = "Mean absolute error by motion level, with 95 % interval over participants."
+    return Plate("by_motion", caption, [panel(target) for target in targets], legend) if targets else None
+
+
+def _bands(here: pd.DataFrame, reference: str) -> list[str]:
+    """Labels of the bands of motion, each with the number of the reference's windows in it."""
+    counts = here[here["encoder"] == reference].set_index("motion_low")["n_windows"]
+    labels = []
+    for low, high in sorted(set(zip(here["motion_low"], here["motion_high"], strict=True))):
+        band = f"{1000 * low:g}-{1000 * high:g}" if np.isfinite(high) else f"over {1000 * low:g}"
+        labels.append(f"{band}\nn={counts.get(low, 0)}")
+    return labels

@@ -1,30 +1,20 @@
-"""The same tables for the terminal, for Markdown and for the page."""
+"""The tables of a run: which rows and columns, how many digits."""
 
 from __future__ import annotations
 
-import html
 import textwrap
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
 from biosig.evaluation.compare import Comparison
+from biosig.evaluation.formats import Table, as_markdown, as_text, ascii_only
 from biosig.evaluation.headline import headline_paragraphs, quantity
 from biosig.evaluation.results import Results
 
 _TERMINAL = 100
 _SCOPES = {"across": "among windows of all participants", "within": "among windows of the same person"}
-
-
-class Table(NamedTuple):
-    """A table of text: the first column is left-aligned, the others right-aligned; `bold` are rows to stand out."""
-
-    caption: str
-    headers: list[str]
-    rows: list[list[str]]
-    bold: tuple[int, ...] = ()
 
 
 def _number(value: float, decimals: int) -> str:
@@ -51,12 +41,14 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
     for target, part in comparison.table.groupby("target", sort=False):
         name, unit = quantity(str(target), comparison.units)
         digits = _decimals(part["mae"])
-        headers = ["encoder", "MAE", "95 % interval", "r", "r within", "windows", "people", "covered"]
-        headers.append("reference's error")
-        rows, bold = [], []
+        trained = "train_mae" in part and part["train_mae"].notna().any()
+        headers = ["encoder", "MAE", "95 % interval", *(["training MAE"] if trained else []), "r", "r within"]
+        headers += ["windows", "people", "covered", "reference's error"]
+        rows, bold, reasons = [], [], []
         for i, (_, row) in enumerate(part.iterrows()):
             cells = [str(row["encoder"]), _number(row["mae"], digits)]
             cells += [_interval(row["ci95_low"], row["ci95_high"], digits)]
+            cells += [_number(row["train_mae"], digits)] if trained else []
             cells += [_number(row["r"], 2), _number(row["r_within"], 2)]
             cells += [str(row["n_windows"]), str(row["n_participants"]), _percent(row["coverage"])]
             against = "-"
@@ -68,15 +60,121 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
                     against = f"{100 * found['relative']:+.0f} %"
                     if np.isfinite(found["relative_low"]):
                         against += f" ({100 * found['relative_low']:+.0f} to {100 * found['relative_high']:+.0f})"
-            cells.append(f"{against} [{row['reason']}]".removeprefix("- ") if row["reason"] else against)
+            cells.append(against)
             rows.append(cells)
+            reasons.append(str(row["reason"]))
         caption = f"{name[:1].upper()}{name[1:]}: mean absolute error" + (f" in {unit}" if unit else "")
         caption += f" (reference: {comparison.reference})"
-        tables.append(Table(caption, headers, rows, tuple(bold)))
+        data = part.merge(comparison.differences, on=["encoder", "target"], how="left", suffixes=("", "_difference"))
+        tables.append(Table(caption, headers, rows, tuple(bold), tuple(reasons), data))
     return tables
 
 
-def top1_tables(retrieval: dict[str, pd.DataFrame], reference: str = "") -> list[Table]:
+def participant_tables(table: pd.DataFrame, reference: str, units: dict[str, str]) -> list[Table]:
+    """One table a target: the reference's error on each person, the worst first.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `error_by_participant` returns it.
+    reference : str
+    units : dict of str to str
+
+    Returns
+    -------
+    list of Table
+    """
+    tables = []
+    for target, part in table[table["encoder"] == reference].groupby("target", sort=False):
+        part = part.sort_values("mae", ascending=False, kind="stable", na_position="last")
+        if part["mae"].isna().all():
+            continue
+        name, unit = quantity(str(target), units)
+        rows = [
+            [
+                str(row["participant"]),
+                _number(row["mae"], 1),
+                f"{row['bias']:+.1f}" if np.isfinite(row["bias"]) else "-",
+                _number(row["true_median"], 1),
+                str(row["n_windows"]),
+            ]
+            for _, row in part.iterrows()
+        ]
+        headers = ["participant", "MAE", "bias", "true median", "windows"]
+        caption = f"{reference}: {name} by participant" + (f", in {unit}" if unit else "") + ", worst first"
+        reasons = tuple("" if np.isfinite(mae) else "no window with both estimate and truth" for mae in part["mae"])
+        tables.append(Table(caption, headers, rows, reasons=reasons, data=part))
+    return tables
+
+
+def _titled(target: str, units: dict[str, str], words: str) -> str:
+    name, unit = quantity(target, units)
+    return f"{name[:1].upper()}{name[1:]}: {words}" + (f" in {unit}" if unit else "")
+
+
+def people_tables(people: pd.DataFrame, units: dict[str, str], reference: str) -> list[Table]:
+    """One table a target of persons: error, or area under the ROC curve, with its interval."""
+    tables = []
+    for target, part in people.groupby("target", sort=False):
+        auc = (part["measure"] == "auc").any()
+        digits = 2 if auc else _decimals(part["value"])
+        rows = [
+            [
+                str(row["encoder"]),
+                _number(row["value"], digits),
+                _interval(row["ci95_low"], row["ci95_high"], digits),
+                str(row["n_participants"]),
+            ]
+            for _, row in part.iterrows()
+        ]
+        words = "area under the ROC curve" if auc else "mean absolute error"
+        headers = ["encoder", "AUC" if auc else "MAE", "95 % interval", "people"]
+        bold = tuple(np.flatnonzero(part["encoder"] == reference).tolist())
+        caption = _titled(str(target), {**units, **({str(target): ""} if auc else {})}, words)
+        tables.append(Table(caption, headers, rows, bold, tuple(part["reason"].astype(str)), part))
+    return tables
+
+
+def conformal_tables(conformal: pd.DataFrame, units: dict[str, str], reference: str) -> list[Table]:
+    """One table a target: the share of unseen people's windows inside the intervals, and how wide these are."""
+    tables = []
+    for target, part in conformal.groupby("target", sort=False):
+        digits = _decimals(part["half_width"])
+        rows = [
+            [
+                str(row["encoder"]),
+                _percent(row["coverage"]),
+                _interval(100 * row["ci95_low"], 100 * row["ci95_high"], 0),
+                _percent(row["level"]),
+                _percent(row["worst_participant"]),
+                f"\u00b1{row['half_width']:.{digits}f}" if np.isfinite(row["half_width"]) else "-",
+                str(row["n_participants"]),
+            ]
+            for _, row in part.iterrows()
+        ]
+        headers = ["encoder", "inside", "95 % interval", "promised", "worst person", "half width", "people"]
+        bold = tuple(np.flatnonzero(part["encoder"] == reference).tolist())
+        caption = _titled(str(target), units, "windows inside their intervals, half width")
+        tables.append(Table(caption, headers, rows, bold, tuple(part["reason"].astype(str)), part))
+    return tables
+
+
+def label_tables(labels: pd.DataFrame, units: dict[str, str], reference: str) -> list[Table]:
+    """One table a target: error of each encoder in its row, a column a share of labelled participants."""
+    tables = []
+    for target, part in labels.groupby("target", sort=False):
+        wide = part.pivot_table(index="encoder", columns="share", values="mae", sort=False, dropna=False)
+        wide = wide[sorted(wide.columns)]
+        digits = _decimals(wide.to_numpy().ravel())
+        rows = [[str(name), *(_number(value, digits) for value in row)] for name, row in wide.iterrows()]
+        headers = ["encoder", *(f"{100 * share:.3g} %" for share in wide.columns)]
+        bold = tuple(i for i, row in enumerate(rows) if row[0] == reference)
+        caption = _titled(str(target), units, "mean absolute error") + ", by share of labelled participants"
+        tables.append(Table(caption, headers, rows, bold, data=part))
+    return tables
+
+
+def top1_tables(retrieval: dict[str, pd.DataFrame], reference: str = "", sought: str = "PPG") -> list[Table]:
     """One table a scope: top-1 of each encoder in its row, a column a pool size, chance below."""
     tables = []
     for scope, words in _SCOPES.items():
@@ -90,18 +188,23 @@ def top1_tables(retrieval: dict[str, pd.DataFrame], reference: str = "") -> list
         if rows:
             rows.append(["chance", *(f"{100 / pool:.1f}" for pool in pools)])
             bold = tuple(i for i, name in enumerate(parts) if name == reference)
-            caption = f"The simultaneous PPG is found first {words}, in % of cases by pool size"
-            tables.append(Table(caption, ["encoder", *(str(pool) for pool in pools)], rows, bold))
+            caption = f"The simultaneous {sought} is found first {words}, in % of cases by pool size"
+            data = pd.DataFrame(
+                [(name, pool, part["top1"].get(pool)) for name, part in parts.items() for pool in pools]
+            )
+            data.columns = ["encoder", "pool", "top1"]
+            tables.append(Table(caption, ["encoder", *(str(pool) for pool in pools)], rows, bold, data=data))
     return tables
 
 
-def retrieval_tables(retrieval: dict[str, pd.DataFrame]) -> list[Table]:
+def retrieval_tables(retrieval: dict[str, pd.DataFrame], sought: str = "PPG") -> list[Table]:
     """One table a scope: top-1, top-5 and mean rank of each encoder at each pool size, beside chance."""
     tables = []
     for scope, words in _SCOPES.items():
-        rows = []
+        rows, data = [], []
         for name, table in retrieval.items():
-            for _, row in table[table["scope"] == scope].iterrows():
+            data.append(table[table["scope"] == scope].assign(encoder=name))
+            for _, row in data[-1].iterrows():
                 cells = [name, str(row["pool"]), f"{100 * row['top1']:.1f} %"]
                 ends = [100 * row["top1_low"], 100 * row["top1_high"]]
                 cells += [
@@ -113,29 +216,8 @@ def retrieval_tables(retrieval: dict[str, pd.DataFrame]) -> list[Table]:
                 rows.append(cells)
         headers = ["encoder", "pool", "top-1", "95 % interval", "chance", "top-5", "mean rank", "chance rank", "people"]
         if rows:
-            tables.append(Table(f"Finding the simultaneous PPG {words}", headers, rows))
+            tables.append(Table(f"Finding the simultaneous {sought} {words}", headers, rows, data=pd.concat(data)))
     return tables
-
-
-def _ascii(text: str) -> str:
-    return text.encode("ascii", "backslashreplace").decode()
-
-
-def as_text(table: Table) -> str:
-    """Plain ASCII with aligned columns, for a terminal."""
-    lines = [table.headers, *table.rows]
-    lines = [[_ascii(cell) for cell in line] for line in lines]
-    widths = [max(len(line[j]) for line in lines) for j in range(len(table.headers))]
-    out = [_ascii(table.caption)]
-    for i, line in enumerate(lines):
-        cells = [
-            cell.rjust(width) if j else cell.ljust(width)
-            for j, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        out.append("  ".join(cells).rstrip())
-        if i == 0:
-            out.append("  ".join("-" * width for width in widths))
-    return "\n".join(out)
 
 
 def _without(table: Table, *headers: str) -> Table:
@@ -143,35 +225,6 @@ def _without(table: Table, *headers: str) -> Table:
     keep = [j for j, header in enumerate(table.headers) if header not in headers]
     rows = [[row[j] for j in keep] for row in table.rows]
     return table._replace(headers=[table.headers[j] for j in keep], rows=rows)
-
-
-def _markdown_cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
-
-
-def as_markdown(table: Table) -> str:
-    """A Markdown table with its caption above; bold rows in bold."""
-
-    def line(cells: Sequence[str], bold: bool = False) -> str:
-        marked = [f"**{_markdown_cell(cell)}**" if bold else _markdown_cell(cell) for cell in cells]
-        return "| " + " | ".join(marked) + " |"
-
-    rule = "|" + "|".join(":---" if j == 0 else "---:" for j in range(len(table.headers))) + "|"
-    rows = [line(row, i in table.bold) for i, row in enumerate(table.rows)]
-    return "\n".join([f"{_markdown_cell(table.caption)}", "", line(table.headers), rule, *rows])
-
-
-def as_html(table: Table) -> str:
-    """An HTML table with caption; everything in it is escaped."""
-    head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in table.headers)
-    rows = []
-    for i, row in enumerate(table.rows):
-        cells = f'<th scope="row">{html.escape(row[0])}</th>'
-        cells += "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])
-        rows.append(f"<tr{' class=own' if i in table.bold else ''}>{cells}</tr>")
-    body = "\n".join(rows)
-    caption = f"<caption><span>{html.escape(table.caption)}</span></caption>"
-    return f"<div class=wide><table>{caption}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
 
 
 def comparison_markdown(comparison: Comparison) -> str:
@@ -200,7 +253,7 @@ def results_text(results: Results) -> str:
     str
     """
     parts = [
-        textwrap.fill(_ascii(paragraph), _TERMINAL, break_long_words=False, break_on_hyphens=False)
+        textwrap.fill(ascii_only(paragraph), _TERMINAL, break_long_words=False, break_on_hyphens=False)
         for paragraph in headline_paragraphs(results)
     ]
     if results.comparison is not None:

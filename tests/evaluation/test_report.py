@@ -1,6 +1,12 @@
+import base64
+import hashlib
+import html
+import io
 import json
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -10,62 +16,35 @@ from biosig.evaluation import (
     Prediction,
     Results,
     as_json,
-    collect_provenance,
     compare,
     comparison_markdown,
     hash_arrays,
     headline,
     page,
     results_text,
-    retrieval,
     write_report,
 )
-
-EVIL = "<script src=http://evil.example/x.js>$\\alpha|é"
+from biosig.evaluation.drawing import ACCENT, Key, Panel, Plate, css_variables, panel_svg, plate_files
+from biosig.evaluation.formats import as_csv
+from tests.evaluation.report_cases import EVIL, hostile_results
 
 
 @pytest.fixture(scope="module")
 def results():
-    rng = np.random.default_rng(0)
-    groups = np.repeat([EVIL, *(f"p{i}" for i in range(11))], 16)
-    n = len(groups)
-    rate = 60 + 5 * rng.normal(size=12)[np.repeat(np.arange(12), 16)] + 4 * rng.normal(size=n)
-    targets = pd.DataFrame({"heart_rate": rate, "sdnn": 50.0 + rng.normal(size=n), "rmssd": np.nan})
-    features = {
-        "distilled": np.stack([rate, rng.normal(size=n)], axis=1) + rng.normal(size=(n, 2)),
-        EVIL: Prediction({"heart_rate": rate + 6 * rng.normal(size=n)}),
-    }
-    motion = np.exp(rng.normal(-4.5, 0.7, n))
-    gallery = rng.normal(size=(n, 4))
-    time = np.arange(0, 30, 1 / 64)
-    return Results(
-        comparison=compare(features, targets, groups, folds=3, motion=motion, random_state=0, n_boot=200),
-        retrieval={
-            "distilled": retrieval(gallery + 0.5, gallery, groups=groups, random_state=0),
-            EVIL: retrieval(rng.normal(size=(n, 4)), gallery, groups=groups, random_state=0),
-        },
-        training={EVIL: {"step": np.arange(60), "loss": rng.normal(size=60), "validation_loss": rng.normal(size=60)}},
-        example={
-            "time": time,
-            "ppg": np.where(time < 1, np.nan, np.sin(7 * time)),
-            "accel": 1e-3 * rng.normal(size=(3, len(time))),
-            "beats": np.arange(0.5, 30, 0.9),
-            "sampling_rate": 64.0,
-            "title": EVIL,
-        },
-        provenance=collect_provenance(seed=0, command=EVIL, gate={"max_motion": 0.05, "missing": np.nan}),
-        notes=[EVIL],
-        skipped=[EVIL],
-        title=EVIL,
-    )
+    return hostile_results()
 
 
-class Tags(HTMLParser):
-    """Every tag with its attributes, and whether all that was opened is closed."""
+@pytest.fixture(scope="module")
+def text(results):
+    return page(results)
+
+
+class Reader(HTMLParser):
+    """Every tag with its attributes in order, the text in it, and whether all that was opened is closed."""
 
     def __init__(self):
         super().__init__()
-        self.tags, self.open = [], []
+        self.tags, self.open, self.texts = [], [], {}
 
     def handle_starttag(self, tag, attributes):
         self.tags.append((tag, dict(attributes)))
@@ -78,34 +57,104 @@ class Tags(HTMLParser):
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
-
-def parse(text):
-    parser = Tags()
-    parser.feed(text)
-    assert parser.open == []
-    return parser.tags
+    def handle_data(self, text):
+        self.texts.setdefault(self.open[-1] if self.open else "", []).append(text)
 
 
-def test_page_is_self_contained_and_escaped(results):
-    text = page(results)
-    tags = parse(text)
-    names = {tag for tag, _ in tags}
-    assert "script" not in names and not names & {"link", "iframe", "object", "embed", "img", "base"}
-    assert sum(tag == "svg" for tag, _ in tags) == 6
-    for _, attributes in tags:
+def read(text):
+    reader = Reader()
+    reader.feed(text)
+    assert reader.open == []
+    return reader
+
+
+def test_page_is_self_contained_and_escaped(text):
+    reader = read(text)
+    names = {tag for tag, _ in reader.tags}
+    assert not names & {"link", "iframe", "object", "embed", "img", "base", "form"}
+    for _, attributes in reader.tags:
         for name, value in attributes.items():
             assert not name.startswith("on")
             if name in ("src", "href", "xlink:href", "action"):
-                assert value.startswith(("#", "data:image/png;base64,"))
-    assert not re.search(r"url\((?!#)|@import", text)
-    assert "&lt;script src=http://evil.example/x.js&gt;" in text and "<script" not in text
+                assert value.startswith(("#", "data:image/png;base64,", "data:text/csv;"))
+    style = "".join(reader.texts["style"])
+    assert not re.search(r"url\((?!#)|@import", style + text)
+    assert "&lt;script src=http://evil.example/x.js&gt;" in text
     assert "prefers-color-scheme:dark" in text and 'name="viewport"' in text
-    assert all("aria-label" in attributes for tag, attributes in tags if tag == "svg")
-    assert text.count("<caption>") >= 6 and "beats/min" in text and "(ms)" in text
+    assert "beats/min" in text and "(ms)" in text
 
 
-def test_page_is_the_same_each_time_and_ids_do_not_clash(results):
-    text = page(results)
+def test_one_script_runs_and_it_is_the_pages_own(text):
+    assert text.count("<script") == 1
+    script = text.split("<script>")[1].split("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text and "default-src 'none'" in text
+    assert EVIL not in script
+
+
+def test_page_can_be_read_without_eyes(text):
+    reader = read(text)
+    levels = [int(tag[1]) for tag, _ in reader.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    counts = {name: sum(tag == name for tag, _ in reader.tags) for name in ("figure", "figcaption", "table", "caption")}
+    assert counts["figure"] == counts["figcaption"] >= 6 and counts["table"] == counts["caption"] >= 6
+    assert all(attributes.get("aria-label") for tag, attributes in reader.tags if tag == "svg")
+    assert all("scope" in attributes for tag, attributes in reader.tags if tag == "th")
+    scrolled = [attributes for _, attributes in reader.tags if attributes.get("class") == "wide"]
+    assert all(one["tabindex"] == "0" and one["role"] == "region" and one["aria-label"] for one in scrolled)
+    ids = {attributes["id"] for _, attributes in reader.tags if "id" in attributes}
+    links = [attributes["href"] for tag, attributes in reader.tags if tag == "a" and attributes["href"][0] == "#"]
+    assert links and {link[1:] for link in links} <= ids
+
+
+def test_every_table_travels_with_its_csv(results, text):
+    reader = read(text)
+    sheets = [a for tag, a in reader.tags if tag == "a" and a["href"].startswith("data:text/csv")]
+    assert len(sheets) == sum(tag == "table" for tag, _ in reader.tags)
+    assert len({sheet["download"] for sheet in sheets}) == len(sheets) and all("aria-label" in a for a in sheets)
+    head, _, content = sheets[0]["href"].partition(",")
+    assert head == "data:text/csv;charset=utf-8"
+    table = pd.read_csv(io.StringIO(unquote(content)))
+    own = results.comparison.table[results.comparison.table["target"] == "heart_rate"]
+    assert list(table["encoder"]) == list(own["encoder"])
+    np.testing.assert_allclose(table["mae"], own["mae"], rtol=1e-12)
+    np.testing.assert_allclose(
+        table["difference"].iloc[1:], results.comparison.differences["difference"][: len(own) - 1]
+    )
+
+
+def test_missing_cells_say_why(results, text):
+    reasons = results.comparison.table.loc[results.comparison.table["target"] == "rmssd", "reason"]
+    assert len(reasons) and reasons.all()
+    assert text.count('class="missing">not available: ') >= len(reasons)
+    assert html.escape(reasons.iloc[0]) in text
+
+
+def test_formulas_and_missing_values_in_csv():
+    frame = pd.DataFrame({"=name": ["=1+1", "-x", "a,b", None], "x": [-1.5, np.nan, 1e-9, np.inf]})
+    lines = as_csv(frame).splitlines()
+    assert lines[:4] == ["'=name,x", "'=1+1,-1.5", "'-x,", '"a,b",1e-09']
+
+
+def test_figures_follow_light_and_dark_and_names_are_left_alone():
+    def draw(ax, alone):
+        ax.plot([0, 1], [0, 1], color=ACCENT)
+        ax.set_title('#0b5fa5 <b> style="#0b5fa5"')
+
+    panel = Panel(draw, (3.0, 2.0), 'a "panel" <i>')
+    inline = panel_svg(panel, "one")
+    assert "var(--c0b5fa5)" in inline and "#0b5fa5 &lt;b&gt;" in inline and inline.startswith("<svg role=")
+    assert 'aria-label="a &quot;panel&quot; &lt;i&gt;"' in inline
+    files = plate_files(Plate("name", "", [panel, panel], [Key("a", ACCENT), Key("b", ACCENT, "hollow")]))
+    assert set(files) == {"name.svg", "name.pdf"} and files["name.pdf"].startswith(b"%PDF")
+    assert b"var(" not in files["name.svg"] and b"#0b5fa5" in files["name.svg"]
+    assert files == plate_files(Plate("name", "", [panel, panel], [Key("a", ACCENT), Key("b", ACCENT, "hollow")]))
+    for declared in re.findall(r"var\((--c[0-9a-f]{6})\)", inline):
+        assert declared in css_variables(dark=True) and declared in css_variables(dark=False)
+
+
+def test_page_is_the_same_each_time_and_ids_do_not_clash(results, text):
     assert text == page(results)
     # Glyphs may be defined in several figures, always alike; everything else has an id of its own.
     ids = re.findall(r' id="([^"]+)"', text)
@@ -115,10 +164,16 @@ def test_page_is_the_same_each_time_and_ids_do_not_clash(results):
 
 def test_results_json_is_strict_and_holds_the_contract(results, tmp_path):
     made = write_report(tmp_path / "new" / "folder", results)
-    assert made.name == "report.html" and sorted(p.name for p in made.parent.iterdir()) == [
-        "report.html",
-        "results.json",
-    ]
+    assert made.name == "report.html"
+    names = {path.name for path in made.parent.iterdir()}
+    sheets = {"comparison.csv", "differences.csv", "by_motion.csv", "per_participant.csv", "retrieval.csv"}
+    assert names >= {"report.html", "results.json", "figures", *sheets} and not any(n.startswith(".") for n in names)
+    plates = ["by_motion", "by_participant", "errors", "example_window", "predicted_against_true", "retrieval"]
+    found = sorted(path.name for path in (made.parent / "figures").iterdir())
+    assert found == sorted(f"{name}.{kind}" for name in [*plates, "training"] for kind in ("pdf", "svg"))
+    people = pd.read_csv(made.parent / "per_participant.csv")
+    assert set(people["encoder"]) > {"distilled"} and {EVIL} <= set(people["participant"])
+    assert list(pd.read_csv(made.parent / "retrieval.csv").columns[:3]) == ["encoder", "scope", "pool"]
 
     def refuse(word):
         raise AssertionError(f"{word} is not JSON")
@@ -147,7 +202,7 @@ def test_nothing_is_written_when_the_page_cannot_be_made(results, tmp_path):
 def test_empty_and_partial_results(results):
     assert "neither" in headline(Results())
     for part in (Results(), Results(retrieval=results.retrieval), Results(comparison=results.comparison)):
-        parse(page(part))
+        read(page(part))
         json.dumps(as_json(part), allow_nan=False)
         assert results_text(part)
 
