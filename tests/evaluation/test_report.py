@@ -219,7 +219,7 @@ def test_markdown_rows_have_as_many_cells_as_headers(results):
     blocks = comparison_markdown(results.comparison).strip().split("\n\n")
     for block in blocks[1::2]:
         counts = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
-        assert counts == {10}
+        assert counts == {11}
     assert "**distilled**" in blocks[1] and "\\|é" in blocks[1]
 
 
