@@ -182,7 +182,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _check_same(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Raise ValueError naming what differs between the training in a folder and this one."""
     there, here = _flat(found), _flat(wanted)
-    differing = [name for name in sorted(there.keys() | here.keys()) if there.get(name) != here.get(name)]
+    differing = [name for name in {**here, **there} if there.get(name) != here.get(name)]
     if differing:
         told = "; ".join(f"{name} is {there.get(name)!r} there and {here.get(name)!r} here" for name in differing[:4])
         more = f"; and {len(differing) - 4} more" if len(differing) > 4 else ""

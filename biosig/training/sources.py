@@ -14,7 +14,7 @@ import numpy as np
 
 from biosig._checks import check_windows
 
-BLOCK_BYTES = 2**25  # of windows read at a time, where all are
+BLOCK_BYTES = 2**24  # of windows read at a time, where all are
 SAMPLED = 64  # windows by whose content data are recognised again
 
 
@@ -43,18 +43,19 @@ class StoredWindows:
         for part, first, stop in zip(self._parts, self._edges[:-1], self._edges[1:], strict=True):
             here = np.flatnonzero((rows >= first) & (rows < stop))
             if len(here):
-                windows[here] = _read(part, rows[here] - first)
+                _read(part, rows[here] - first, windows, here)
         return windows
 
 
-def _read(part: Any, rows: np.ndarray) -> np.ndarray:
-    wanted, place = np.unique(rows, return_inverse=True)  # HDF5 insists on order
-    first, last = int(wanted[0]), int(wanted[-1])
+def _read(part: Any, rows: np.ndarray, windows: np.ndarray, here: np.ndarray) -> None:
+    """Write the windows `rows` of one part into ``windows[here]``."""
     with np.errstate(over="ignore"):  # beyond float32 is infinite, so missing
-        if last - first + 1 == len(wanted):
-            return np.asarray(part[first : last + 1], dtype=np.float32)[place]
+        if (np.diff(rows) == 1).all():
+            windows[here[0] : here[-1] + 1] = np.asarray(part[int(rows[0]) : int(rows[-1]) + 1])
+            return
+        wanted, place = np.unique(rows, return_inverse=True)  # HDF5 insists on order
         by_rows = getattr(part, "oindex", part)  # how Zarr calls it
-        return np.asarray(by_rows[wanted], dtype=np.float32)[place]
+        windows[here] = np.asarray(by_rows[wanted])[place]
 
 
 def open_windows(x: Any, *, name: str = "x", n_channels: int | None = None) -> np.ndarray | StoredWindows:
