@@ -213,7 +213,7 @@ def example_window(example: Mapping[str, Any]) -> Plate:
             ax.plot(time, row - np.nanmedian(row) - j * step, color=colour, lw=0.8)
             where = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
             ends = ("axes fraction", "data")
-            ax.annotate(name, (1, -j * step), xycoords=ends, color=colour, fontweight="bold", **where)
+            ax.annotate(name, (1, -j * step), xycoords=ends, color=INK, **where)
         ax.set_ylim(-(min(3, len(accel)) - 0.3) * step, 0.7 * step)
         ax.set_title("Acceleration without gravity (axes moved apart)")
         ax.set_ylabel("acceleration (mg)")

@@ -38,16 +38,25 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
     """One table a target: error, interval, correlation, coverage, and the reference's error against each row's."""
     tables = []
     relative = comparison.differences.set_index(["encoder", "target"])
+    trained, repeated = (comparison.table[column].notna().any() for column in ("train_mae", "run_sd"))
     for target, part in comparison.table.groupby("target", sort=False):
         name, unit = quantity(str(target), comparison.units)
         digits = _decimals(part["mae"])
-        trained = "train_mae" in part and part["train_mae"].notna().any()
-        headers = ["encoder", "MAE", "95 % interval", *(["training MAE"] if trained else []), "r", "r within"]
-        headers += ["windows", "people", "covered", "reference's error"]
+        headers = ["encoder", "MAE", "95 % interval", *(["sd of runs"] if repeated else [])]
+        headers += [
+            *(["training MAE"] if trained else []),
+            "r",
+            "r within",
+            "windows",
+            "people",
+            "covered",
+            "reference's error",
+        ]
         rows, bold, reasons = [], [], []
         for i, (_, row) in enumerate(part.iterrows()):
             cells = [str(row["encoder"]), _number(row["mae"], digits)]
             cells += [_interval(row["ci95_low"], row["ci95_high"], digits)]
+            cells += [_number(row["run_sd"], digits)] if repeated else []
             cells += [_number(row["train_mae"], digits)] if trained else []
             cells += [_number(row["r"], 2), _number(row["r_within"], 2)]
             cells += [str(row["n_windows"]), str(row["n_participants"]), _percent(row["coverage"])]
