@@ -10,7 +10,7 @@ import numpy as np
 from biosig_kernels.filtering import PIECE
 from biosig_kernels.medians import robust_spread
 from biosig_kernels.threads import n_threads
-from biosig_kernels.windows import count_clipped, window_means
+from biosig_kernels.windows import complete_windows, count_clipped, window_means
 
 from biosig.signals._grid import GridReader
 from biosig.signals.cutting import cut_at
@@ -18,19 +18,27 @@ from biosig.signals.filters import filter_values, settling
 from biosig.signals.gate import Gate
 from biosig.signals.orientation import posture_angles
 from biosig.signals.quality import spectral_quality
-from biosig.signals.wear import FLAT_TOP
 
 GRAVITY_ORDER = 4
 BLOCK = 5 * PIECE  # grid samples worked on at a time; three axes then fill the lanes of the filter
 MOST_CUT = 4 * BLOCK  # samples of one axis in the windows of a block, which may overlap
 
 
+class Scale(NamedTuple):
+    """Where a sensor's scale ends, and which quarters of an hour reached its ends at all."""
+
+    low: np.ndarray  # per axis
+    high: np.ndarray
+    shortest: int  # samples in a row at an end that count as clipped
+    edges: np.ndarray  # first raw sample of each quarter, and the number of samples
+    reached: np.ndarray  # quarters so far that reached an end, from 0 on
+
+
 class Plan(NamedTuple):
     """What does not change from block to block."""
 
     readers: dict[str, GridReader]
-    ends: dict[str, tuple[np.ndarray, np.ndarray]]  # least and greatest value of each sensor's scale
-    declared: dict[str, bool]  # whether the maker tells them
+    scales: dict[str, Scale]
     starts: np.ndarray  # first grid sample of each window
     non_wear: np.ndarray  # share of each window without wear
     n_samples: int
@@ -98,7 +106,7 @@ def _block(plan: Plan, w0: int, w1: int) -> Part:
     columns = {name: np.full(n, np.nan) for name in ("motion", "ppg_quality")}
     columns |= {"window": np.arange(w0, w1), "valid": np.ones(n), "non_wear": plan.non_wear[w0:w1]}
     columns["clipped"] = np.zeros(n)
-    complete = np.ones(n, np.bool_)
+    complete, whole = np.ones(n, np.bool_), np.empty(n, np.bool_)
     cuts = {}
     for name, reader in plan.readers.items():
         grid, measured = reader.read(g0, g1)
@@ -110,7 +118,8 @@ def _block(plan: Plan, w0: int, w1: int) -> Part:
                 window_means(grid, local, plan.n_samples, means, 0, n)
                 columns["posture"] = posture_angles(means)
             grid = filter_values(grid, "highpass", (plan.cutoff,), GRAVITY_ORDER, plan.rate, 1)
-        complete &= _share(np.isfinite(grid).all(axis=0), local, plan.n_samples) == 1
+        complete_windows(grid, local, plan.n_samples, whole, 0, n)
+        complete &= whole
         cut = cut_at(grid, local, plan.n_samples, n_jobs=1)
         if name == "accel":
             scratch = np.empty((2, cut.shape[1] * cut.shape[2]), np.float32)
@@ -164,17 +173,20 @@ def _share(flags: np.ndarray, starts: np.ndarray, n_samples: int) -> np.ndarray:
 
 def _clipped(plan: Plan, name: str, starts: np.ndarray) -> np.ndarray:
     """Share of raw samples at the end of the sensor's scale, of the axis that has most of them."""
-    low, high = plan.ends[name]
+    scale, reader = plan.scales[name], plan.readers[name]
     share = np.zeros(len(starts))
-    if not (np.isfinite(low) | np.isfinite(high)).any():
+    if not scale.reached[-1]:
         return share
-    reader = plan.readers[name]
     edges = np.array([reader.samples(int(s), int(s) + plan.n_samples) for s in starts], np.int64)
+    quarters = np.searchsorted(scale.edges, edges, side="right")
+    last = np.minimum(quarters[:, 1], len(scale.reached) - 1)
+    chosen = np.flatnonzero(scale.reached[last] > scale.reached[quarters[:, 0] - 1])
+    if not chosen.size:
+        return share
+    edges = edges[chosen]
     first = int(edges.min())
     raw = reader.values[:, first : int(edges.max())].T
-    counts = np.empty(len(starts), np.int64)
-    shortest = 1 if plan.declared[name] else FLAT_TOP
-    count_clipped(raw, low, high, shortest, counts, edges - first, 0, len(starts))
-    size = edges[:, 1] - edges[:, 0]
-    np.divide(counts, size, out=share, where=size > 0)
+    counts = np.empty(chosen.size, np.int64)
+    count_clipped(raw, scale.low, scale.high, scale.shortest, counts, edges - first, 0, chosen.size)
+    share[chosen] = counts / np.maximum(edges[:, 1] - edges[:, 0], 1)
     return share

@@ -13,6 +13,10 @@ from biosig.signals._clock import PIECE, interpolator
 
 CLOCK_JITTER = 0.5  # samples; devices sample evenly, and time stamps that differ by less tell of their transport
 STAMP_JITTER = 0.02  # samples; where the caller says that the time stamps are uneven, they are believed
+BARELY = (
+    0.02  # samples; a plain number of Hz whose clock fits the time stamps this well beside the measured one is right
+)
+NEARLY = 1e-4  # relative; where samples are read between their time stamps, any rate so near the measured one will do
 REPEATED = 0.2  # of the usual spacing; samples closer than that are one sample
 GAUGES = 20_000  # spacings that tell the usual one
 
@@ -33,11 +37,31 @@ def measured_rate(times) -> float:
     return count / total if count else 1 / middle
 
 
+def steady_clock(times, jitter: float) -> tuple[float, bool]:
+    """Sampling rate in Hz, and whether all sorted time stamps lie within `jitter` samples of a clock of that rate.
+
+    Time stamps that jitter leave the last digits of the measured rate to chance. A rate of two decimals or fewer is
+    returned in its place where its clock fits them as well: then the ratio to another rate is exact, for which
+    resampling is fastest.
+    """
+    rate = measured_rate(times)
+    chosen = np.arange(0, times.size, max(1, times.size // GAUGES))
+    elapsed = times[chosen] - times[0]
+    furthest = lambda hertz: float(np.abs(elapsed * hertz - chosen).max())
+    within = furthest(rate) + BARELY
+    candidates = [round(rate, digits) for digits in range(3)]
+    for hertz in (*candidates, rate):
+        if furthest(hertz) <= within and is_even(times, hertz, jitter):
+            return hertz, True
+    near = [hertz for hertz in candidates if abs(hertz - rate) < NEARLY * rate]
+    return (near or [rate])[0], False
+
+
 class GridReader:
     """Rows of samples with sorted time stamps, as values of the grid ``start + j / target_rate``.
 
     A piece of the grid reads only the samples about it, and does not depend on how the grid is cut into pieces. Time
-    stamps within `jitter` samples of an even clock are replaced by that clock; others are merged where they repeat and
+    stamps near an even clock are replaced by that clock; others are merged where they repeat and
     read at their measured rate first (cubic Hermite pieces, straight lines across short gaps).
 
     Parameters
@@ -46,18 +70,19 @@ class GridReader:
         Seconds, sorted, at least two distinct.
     values : ndarray, shape (n_rows, n_in)
         Any strides and any kind of real number.
-    target_rate, start, max_gap, jitter : float
-        Hz, s, s, samples.
+    target_rate, start, max_gap : float
+        Hz, s, s.
+    clock : (float, bool)
+        What `steady_clock` tells of the time stamps.
     dtype : dtype
         float32 or float64, of the values that are returned.
     """
 
-    def __init__(self, times, values, target_rate, start, max_gap, *, jitter=CLOCK_JITTER, dtype=np.float32):
+    def __init__(self, times, values, target_rate, start, max_gap, clock, *, dtype=np.float32):
         self.times, self.values, self.dtype = times, values, np.dtype(dtype)
-        self.rate = measured_rate(times)
+        self.rate, self.even = clock
         self.first_time = float(times[0])
         self.max_gap = max_gap
-        self.even = bool(is_even(times, self.rate, jitter))
         self.n_in = times.size if self.even else max(1, math.floor((times[-1] - times[0]) * self.rate + 0.5) + 1)
         self.most = max_gap * self.rate + 1e-6 if self.even else 0.0  # of uneven stamps, gaps were bridged before
         self.how = interpolator(self.rate, target_rate, (start - self.first_time) * self.rate, self.dtype)
@@ -68,9 +93,11 @@ class GridReader:
 
     def read(self, j0: int, j1: int) -> tuple[np.ndarray, np.ndarray]:
         """Values (n_rows, j1 - j0), NaN where missing, and whether the samples nearest to them were measured."""
-        out = np.full((len(self.values), j1 - j0), np.nan, self.dtype)
+        out = np.empty((len(self.values), j1 - j0), self.dtype)
         measured = np.zeros(j1 - j0, np.bool_)
         begin, end = max(j0, self.begin), min(j1, self.end)
+        if (begin, end) != (j0, j1):
+            out[:] = np.nan
         if end <= begin:
             return out, measured
         lo, hi = self.how.reach(begin, end, self.n_in, self.most)

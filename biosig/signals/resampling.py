@@ -10,7 +10,7 @@ from biosig_kernels.timestamps import is_even, is_sorted
 
 from biosig._checks import check_sampling_rate
 from biosig.signals._clock import interpolator, resample_values
-from biosig.signals._grid import CLOCK_JITTER, STAMP_JITTER, GridReader, measured_rate
+from biosig.signals._grid import CLOCK_JITTER, STAMP_JITTER, GridReader, steady_clock
 from biosig.signals._layout import as_rows
 
 MOST_SAMPLES = 1 << 33  # of one output row; more is a mistake in a rate or a time stamp
@@ -121,7 +121,8 @@ def resample_irregular(timestamps, values, target_rate, *, start=None, n_samples
     elif isinstance(n_samples, bool) or not isinstance(n_samples, (int, np.integer)) or n_samples < 0:
         raise ValueError(f"n_samples is {n_samples!r}; expected a whole number, zero or more")
     times, values = sort_by_time(times, rows.values)
-    reader = GridReader(times, values, target_rate, start, max_gap, jitter=STAMP_JITTER, dtype=values.dtype)
+    clock = steady_clock(times, STAMP_JITTER)
+    reader = GridReader(times, values, target_rate, start, max_gap, clock, dtype=values.dtype)
     return rows.restore(reader.read_all(int(n_samples), n_jobs))
 
 
@@ -168,8 +169,9 @@ def _by_stamps(rows, target_rate: float, max_gap: float, n_jobs):
         raise ValueError(f"the coordinate {rows.dim} has a single time, {rows.time[0]:g} s; two or more are needed")
     times, values = sort_by_time(rows.time, rows.values)
     start = float(times[0])
-    n_out = _whole((times[-1] - start + 1 / measured_rate(times)) * target_rate)
-    reader = GridReader(times, values, target_rate, start, max_gap, dtype=values.dtype)
+    clock = steady_clock(times, CLOCK_JITTER)
+    n_out = _whole((times[-1] - start + 1 / clock[0]) * target_rate)
+    reader = GridReader(times, values, target_rate, start, max_gap, clock, dtype=values.dtype)
     return reader.read_all(n_out, n_jobs), start
 
 

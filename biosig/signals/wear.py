@@ -98,7 +98,8 @@ def unworn(each: np.ndarray) -> np.ndarray:
             continue
         total = count[part].sum(axis=0)
         middle = (count[part] * mean[part]).sum(axis=0) / total
-        spread = squares[part].sum(axis=0) + (count[part] * (mean[part] - middle) ** 2).sum(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):  # of values that no sensor gives
+            spread = squares[part].sum(axis=0) + (count[part] * (mean[part] - middle) ** 2).sum(axis=0)
         still = (spread < MAX_SD**2 * total) & (high[part].max(axis=0) - low[part].min(axis=0) < MAX_RANGE)
         here = 1.0 if still.sum() >= min(2, still.size) else 0.0
         verdict[part] = np.fmax(verdict[part], here)

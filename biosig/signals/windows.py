@@ -8,13 +8,13 @@ import numpy as np
 import xarray as xr
 
 from biosig._checks import check_sampling_rate
-from biosig.signals._blocks import GRAVITY_ORDER, Plan, all_blocks
-from biosig.signals._grid import GridReader, measured_rate
+from biosig.signals._blocks import GRAVITY_ORDER, Plan, Scale, all_blocks
+from biosig.signals._grid import CLOCK_JITTER, GridReader, steady_clock
 from biosig.signals.cutting import whole_samples
 from biosig.signals.filters import check_edges
 from biosig.signals.gate import Gate, tally
 from biosig.signals.resampling import check_max_gap, sort_by_time
-from biosig.signals.wear import STEP, moments, scale_ends, unworn
+from biosig.signals.wear import FLAT_TOP, STEP, moments, scale_ends, unworn
 
 
 def segment(
@@ -94,7 +94,8 @@ def segment(
     gravity_cutoff = float(gravity_cutoff) if isinstance(gravity_cutoff, (int, float)) else gravity_cutoff
     if "accel" in signals:
         (gravity_cutoff,) = check_edges((gravity_cutoff,), GRAVITY_ORDER, rate)
-    begin, end = _shared_time({name: (t, measured_rate(t)) for name, (t, _, _) in signals.items()})
+    clocks = {name: steady_clock(t, CLOCK_JITTER) for name, (t, _, _) in signals.items()}
+    begin, end = _shared_time({name: (t, clocks[name][0]) for name, (t, _, _) in signals.items()})
     n_grid = math.floor((end - begin) * rate + 1e-6)
     if n_grid < n_samples:
         raise ValueError(
@@ -102,19 +103,19 @@ def segment(
             f"a window of length={n_samples / rate:g} s needs at least that much: use a shorter length"
         )
     starts = np.arange((n_grid - n_samples) // n_stride + 1) * n_stride
-    readers = {name: GridReader(t, v.T, rate, begin, max_gap) for name, (t, v, _) in signals.items()}
-    ends, declared, non_wear = {}, {}, np.full(len(starts), np.nan)
+    readers = {n: GridReader(t, v.T, rate, begin, max_gap, clocks[n]) for n, (t, v, _) in signals.items()}
+    scales, non_wear = {}, np.full(len(starts), np.nan)
     for name, (times, values, _) in signals.items():
         span = _declared_range(recording[name]) if name == "accel" else None
         quarters = np.arange(math.floor((times[-1] - times[0]) / STEP) + 1)
-        each = moments(values, np.append(np.searchsorted(times, times[0] + quarters * STEP), len(times)), n_jobs)
-        ends[name] = scale_ends(each, span, acceleration=name == "accel")
-        declared[name] = span is not None
+        edges = np.append(np.searchsorted(times, times[0] + quarters * STEP), len(times))
+        each = moments(values, edges, n_jobs)
+        low, high = scale_ends(each, span, acceleration=name == "accel")
+        reached = ((each[..., 3] <= low) | (each[..., 4] >= high)).any(axis=1)
+        scales[name] = Scale(low, high, 1 if span is not None else FLAT_TOP, edges, np.append(0, np.cumsum(reached)))
         if name == "accel":
             non_wear = _share_unworn(unworn(each), begin + starts / rate - times[0], n_samples / rate)
-    plan = Plan(
-        readers, ends, declared, starts, non_wear, n_samples, n_grid, rate, gravity_cutoff, bool(across_gaps), gate
-    )
+    plan = Plan(readers, scales, starts, non_wear, n_samples, n_grid, rate, gravity_cutoff, bool(across_gaps), gate)
     columns, cuts, passed = all_blocks(plan, n_jobs)
     n_judged = len(next(iter(passed.values())))
     attrs = {k: recording.attrs[k] for k in ("device", "source", "start_time") if k in recording.attrs}

@@ -1,4 +1,4 @@
-"""Medians of float32 samples by halving the range of their bit patterns, without sorting.
+"""Medians of float32 samples by narrowing the range of their bit patterns, without sorting.
 
 The bit patterns of floats of one sign are in the order of their values, so a search over integers finds the middle
 value exactly; each step counts the samples below a pivot, which is one vectorised pass.
@@ -12,6 +12,9 @@ from biosig_kernels.gaps import all_finite
 from biosig_kernels.jit import kernel
 
 FEW = 48  # so many candidates are sorted by hand
+LARGEST = np.int32(2147483647)
+PART = 32  # keys looked at together
+ASIDE = 16  # ranks between a guess and the middle, so that two guesses hold it between them
 
 
 @kernel
@@ -23,38 +26,67 @@ def _to_keys(bits):
 
 @kernel
 def _count_up_to(keys, limit):
-    total = 0
+    total = np.int32(0)
     for i in range(keys.size):
-        total += keys[i] <= limit
-    return total
+        total = np.int32(total + np.int32(keys[i] <= limit))  # as wide as the keys, so that vectors stay whole
+    return np.int64(total)
+
+
+@kernel
+def _gather(keys, low, high, few):
+    """Copy the keys in (low, high] into `few` and return their number; most parts of `keys` have none."""
+    n = 0
+    for begin in range(0, keys.size, PART):
+        part = keys[begin : begin + PART]
+        inside = np.int32(0)
+        for i in range(part.size):
+            inside = np.int32(inside + (np.int32(part[i] > low) & np.int32(part[i] <= high)))
+        if inside:
+            for i in range(part.size):
+                if low < part[i] <= high:
+                    few[n] = part[i]
+                    n += 1
+    return n
 
 
 @kernel
 def _pick(keys, k):
     """Value of rank `k` (from 0) among integers `keys` (n,)."""
-    low, high = np.int64(keys[0]), np.int64(keys[0])
+    least, greatest = keys[0], keys[0]
     for i in range(keys.size):
-        low = min(low, np.int64(keys[i]))
-        high = max(high, np.int64(keys[i]))
-    low -= 1  # the value of rank k lies in (low, high]
+        least = min(least, keys[i])
+        greatest = max(greatest, keys[i])
+    low, high = np.int64(least) - 1, np.int64(greatest)  # the value of rank k lies in (low, high]
     below, up_to = 0, keys.size
-    few = np.empty(FEW + 1, np.int64)
+    few = np.empty(FEW, np.int32)
+    turn, aside = 0, ASIDE
     while high - low > 1:
         if up_to - below <= FEW:
-            n = 0
-            for i in range(keys.size):
-                key = np.int64(keys[i])
-                few[n] = key  # overwritten by the next one unless it lies inside; a branch would be a coin toss
-                n += int((low < key) & (key <= high))
+            n = _gather(keys, np.int32(low), np.int32(high), few)
             few[:n].sort()
-            return few[k - below]
+            return np.int64(few[k - below])
         pivot = (low + high) // 2
+        if turn > 2 and turn % 3:  # on a straight line between the ends, a little to the one side, then to the other
+            share = (k - below + aside) / (up_to - below)
+            pivot = min(max(low + np.int64((high - low) * min(max(share, 0.02), 0.98)), low + 1), high - 1)
+            aside = -aside
+        turn += 1
         count = _count_up_to(keys, np.int32(pivot))
         if count > k:
             high, up_to = pivot, count
         else:
             low, below = pivot, count
     return high
+
+
+@kernel
+def _least_above(keys, limit):
+    """Least of the keys that are greater than `limit`; the greatest number where there is none."""
+    least = LARGEST
+    for i in range(keys.size):
+        key = keys[i] if keys[i] > limit else LARGEST
+        least = min(least, key)
+    return least
 
 
 @kernel
@@ -72,11 +104,7 @@ def median_of(values):
     middle = _pick(keys, (n - 1) // 2)
     upper = middle
     if n % 2 == 0 and _count_up_to(keys, np.int32(middle)) <= n // 2:
-        largest = np.int64(2147483647)
-        upper = largest
-        for i in range(n):
-            key = np.int64(keys[i])
-            upper = min(upper, key if key > middle else largest)
+        upper = np.int64(_least_above(keys, np.int32(middle)))
     keys[0] = np.int32(middle)
     keys[n - 1] = np.int32(upper)
     if n == 1:

@@ -186,11 +186,23 @@ def mark_measured(x, origin, clock, j0, measured):
         Receives False also where there is no such sample.
     """
     n = x.shape[1]
+    complete = True
+    for r in range(x.shape[0]):
+        complete = complete and all_finite(x[r])
+    if complete:
+        begin, end = 0, measured.size
+        while begin < end and not 0 <= nearest_sample(clock, j0 + begin) - origin < n:
+            begin += 1
+        while end > begin and not 0 <= nearest_sample(clock, j0 + end - 1) - origin < n:
+            end -= 1
+        measured[:begin] = False
+        measured[begin:end] = True
+        measured[end:] = False
+        return
     finite = np.ones(n, np.bool_)
     for r in range(x.shape[0]):
-        if not all_finite(x[r]):
-            for i in range(n):
-                finite[i] &= np.isfinite(x[r, i])
+        for i in range(n):
+            finite[i] &= np.isfinite(x[r, i])
     for j in range(measured.size):
         at = nearest_sample(clock, j0 + j) - origin
         measured[j] = 0 <= at < n and finite[at]

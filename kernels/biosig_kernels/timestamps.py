@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from biosig_kernels.jit import kernel
+from biosig_kernels.jit import REDUCTION, kernel
+
+NEAR = 4096  # time stamps looked through before an answer that is known already is given
 
 
 @kernel
 def is_sorted(times):
     """Whether no time stamp of `times` (n,) lies before the one in front of it."""
-    i = 1
-    while i < times.size and times[i] >= times[i - 1]:
-        i += 1
-    return i >= times.size
+    for begin in range(0, times.size, NEAR):
+        part = times[begin : begin + NEAR + 1]
+        forward = 0
+        for i in range(part.size - 1):
+            forward += part[i + 1] >= part[i]  # counted without a branch, so several at a time
+        if forward < part.size - 1:
+            return False
+    return True
 
 
 @kernel
 def is_even(times, rate, jitter):
     """Whether samples counted from the first one at `rate` (Hz) stay within `jitter` samples of `times` (s, (n,))."""
-    i = 0
-    while i < times.size and abs((times[i] - times[0]) * rate - i) < jitter:
-        i += 1
-    return i == times.size
+    for begin in range(0, times.size, NEAR):
+        part = times[begin : begin + NEAR]
+        near = 0
+        for i in range(part.size):
+            near += abs((part[i] - times[0]) * rate - (begin + i)) < jitter
+        if near < part.size:
+            return False
+    return True
 
 
-@kernel
+@kernel(fastmath=REDUCTION)
 def regular_spacing(times, low, high):
     """Add up the spacings of sorted `times` (n,) that lie between `low` and `high`.
 
@@ -37,8 +47,7 @@ def regular_spacing(times, low, high):
     others, count = 0.0, 0
     for i in range(1, n):
         spacing = times[i] - times[i - 1]
-        if low < spacing < high:
-            count += 1
-        else:
-            others += spacing
+        regular = (low < spacing) & (spacing < high)
+        count += int(regular)
+        others += 0.0 if regular else spacing
     return times[n - 1] - times[0] - others, count

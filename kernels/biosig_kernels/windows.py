@@ -9,6 +9,7 @@ import numpy as np
 from biosig_kernels.gaps import all_finite
 from biosig_kernels.jit import REDUCTION, kernel
 
+NEAR = 1024  # samples copied next to each other at a time
 NO_VARIATION = 1e-6  # of the mean: rounding leaves a constant of 1e6 with a standard deviation of about 1e-10 of it
 
 
@@ -86,17 +87,57 @@ def cut_rows(rows, starts, standard, out, start, stop):
                 out[w, r, :] = source
 
 
+@kernel(fastmath=REDUCTION)
+def _sum(row):
+    total = 0.0
+    for i in range(row.size):
+        total += row[i]
+    return total
+
+
 @kernel
 def window_means(rows, starts, n_samples, out, start, stop):
     """Mean of the finite samples of rows (n_rows, n) in the windows ``start:stop``, into `out` (n_windows, n_rows)."""
     for w in range(start, stop):
         for r in range(rows.shape[0]):
+            window = rows[r, starts[w] : starts[w] + n_samples]
+            if all_finite(window):
+                out[w, r] = _sum(window) / n_samples
+                continue
             count, total = 0, 0.0
-            for i in range(starts[w], starts[w] + n_samples):
-                if np.isfinite(rows[r, i]):
+            for i in range(n_samples):
+                if np.isfinite(window[i]):
                     count += 1
-                    total += rows[r, i]
+                    total += window[i]
             out[w, r] = total / count if count else np.nan
+
+
+@kernel
+def complete_windows(rows, starts, n_samples, out, start, stop):
+    """Tell of the windows ``start:stop`` of rows (n_rows, n) whether every sample is finite, in `out` (n_windows,)."""
+    for w in range(start, stop):
+        out[w] = True
+        for r in range(rows.shape[0]):
+            out[w] &= all_finite(rows[r, starts[w] : starts[w] + n_samples])
+
+
+@kernel(fastmath=REDUCTION)
+def _moments_about(part, first):
+    """Sum and sum of squares of the distances of finite samples from `first`."""
+    total, squares = 0.0, 0.0
+    for i in range(part.size):
+        away = part[i] - first
+        total += away
+        squares += away * away
+    return total, squares
+
+
+@kernel
+def _extremes(part, low, high):
+    """Lower `low` and raise `high`, place by place, to finite samples; all as long as `part` or longer."""
+    for i in range(part.size):
+        low[i] = part[i] if part[i] < low[i] else low[i]
+        high[i] = part[i] if part[i] > high[i] else high[i]
 
 
 @kernel
@@ -105,7 +146,7 @@ def span_moments(x, edges, out, start, stop):
 
     Parameters
     ----------
-    x : ndarray, shape (n, n_axes)
+    x : ndarray of float32 or float64, shape (n, n_axes)
         Not finite means missing.
     edges : ndarray of int64, shape (n_spans + 1,)
         Span `i` holds the samples ``edges[i]:edges[i + 1]``.
@@ -113,35 +154,39 @@ def span_moments(x, edges, out, start, stop):
         Receives for ``start:stop`` the number of finite samples, their mean, the sum of their squared deviations from
         it, the least and the greatest of them (NaN without samples).
     """
-    n_axes = x.shape[1]
-    first = np.empty(n_axes)
-    totals = np.empty((n_axes, 5))  # count, sum and sum of squares about the first sample, least, greatest
+    part, low, high = np.empty(NEAR, x.dtype), np.empty(NEAR, x.dtype), np.empty(NEAR, x.dtype)
     for s in range(start, stop):
-        first[:] = np.nan
-        totals[:, :3] = 0.0
-        totals[:, 3] = np.inf
-        totals[:, 4] = -np.inf
-        for i in range(edges[s], edges[s + 1]):
-            for a in range(n_axes):
-                value = np.float64(x[i, a])
-                if not np.isfinite(value):
+        for a in range(x.shape[1]):
+            count, first, total, squares = 0, 0.0, 0.0, 0.0
+            span = x[edges[s] : edges[s + 1], a]
+            longest = min(NEAR, span.size)
+            low[:longest] = np.inf
+            high[:longest] = -np.inf
+            for begin in range(0, span.size, NEAR):
+                size = min(NEAR, span.size - begin)
+                part[:size] = span[begin : begin + size]
+                if not all_finite(part[:size]):
+                    n_finite = 0
+                    for i in range(size):
+                        if np.isfinite(part[i]):
+                            part[n_finite] = part[i]
+                            n_finite += 1
+                    size = n_finite
+                if size == 0:
                     continue
-                if totals[a, 0] == 0.0:
-                    first[a] = value
-                away = value - first[a]
-                totals[a, 0] += 1.0
-                totals[a, 1] += away
-                totals[a, 2] += away * away
-                totals[a, 3] = min(totals[a, 3], value)
-                totals[a, 4] = max(totals[a, 4], value)
-        for a in range(n_axes):
-            count = totals[a, 0]
-            shift = totals[a, 1] / count if count > 0.0 else np.nan
+                if count == 0:
+                    first = np.float64(part[0])
+                added, power = _moments_about(part[:size], first)
+                _extremes(part[:size], low, high)
+                count += size
+                total += added
+                squares += power
+            shift = total / count if count else np.nan
             out[s, a, 0] = count
-            out[s, a, 1] = first[a] + shift
-            out[s, a, 2] = max(totals[a, 2] - shift * totals[a, 1], 0.0) if count > 0.0 else 0.0
-            out[s, a, 3] = totals[a, 3] if count > 0.0 else np.nan
-            out[s, a, 4] = totals[a, 4] if count > 0.0 else np.nan
+            out[s, a, 1] = first + shift
+            out[s, a, 2] = max(squares - shift * total, 0.0) if count else 0.0
+            out[s, a, 3] = low[:longest].min() if count else np.nan
+            out[s, a, 4] = high[:longest].max() if count else np.nan
 
 
 @kernel

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from biosig_kernels.medians import median_of, robust_spread
 from biosig_kernels.orientation import aligned_rows, magnitude_rows
-from biosig_kernels.windows import count_clipped, cut_rows, span_moments, standard_rows, window_means
+from biosig_kernels.windows import (
+    complete_windows,
+    count_clipped,
+    cut_rows,
+    span_moments,
+    standard_rows,
+    window_means,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,6 +73,10 @@ def test_cut(dtype):
     means = np.empty((4, 2))
     window_means(rows, starts, 30, means, 0, 4)
     np.testing.assert_allclose(means[2], [np.nanmean(rows[0, 35:65]), rows[1, 35:65].mean()], rtol=1e-6)
+    np.testing.assert_allclose(means[0], rows[:, :30].mean(axis=1), rtol=1e-6)
+    complete = np.empty(4, np.bool_)
+    complete_windows(rows, starts, 30, complete, 0, 4)
+    np.testing.assert_array_equal(complete, [np.isfinite(rows[:, s : s + 30]).all() for s in starts])
 
 
 @given(st.lists(st.one_of(st.just(np.nan), st.floats(-1e6, 1e6)), min_size=1, max_size=40))
@@ -93,6 +104,22 @@ def test_moments_and_clipping(samples):
     for shortest in (1, 3):
         count_clipped(x, np.full(2, -2.0), np.full(2, 2.0), shortest, counts, spans, 0, 1)
         assert counts[0] == twin.clipped(samples, -2, 2, shortest)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_moments_of_long_spans(dtype):
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(5000, 3)) + 1).astype(dtype)
+    x[rng.random(x.shape) < 0.001] = np.nan
+    x[1024:2100, 1] = np.nan
+    x[:1500, 2] = np.inf
+    edges = np.array([0, 700, 700, 4999])
+    out = np.empty((3, 3, 5))
+    span_moments(x, edges, out, 0, 3)
+    for s in range(3):
+        for a in range(3):
+            expected = twin.moments(x[edges[s] : edges[s + 1], a])
+            np.testing.assert_allclose(out[s, a], expected, rtol=1e-9)
 
 
 def test_orientation():

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biosig.signals import resample, resample_irregular
-from biosig.signals._grid import measured_rate
+from biosig.signals._grid import measured_rate, steady_clock
 
 PAIRS = [(32, 64), (100, 64), (51.7, 64), (64, 51.7), (51.723, 64), (64, 16), (125, 64)]
 
@@ -158,6 +158,21 @@ def test_measured_rate():
     assert measured_rate(np.arange(100) / 51.7) == pytest.approx(51.7)
     stamps = np.round(np.arange(1000) / 64, 3)  # milliseconds
     assert measured_rate(np.delete(stamps, slice(300, 500))) == pytest.approx(64, rel=1e-3)
+
+
+@pytest.mark.parametrize("rate", [100.0, 97.3, 51.72])
+def test_jitter_does_not_hide_a_plain_rate(rate):
+    jitter = np.random.default_rng(0).uniform(-0.2, 0.2, 5000)
+    stamps = np.sort(np.arange(5000) + jitter) / rate
+    assert measured_rate(stamps) != rate
+    assert steady_clock(stamps, 0.5) == (rate, True)
+    holes = np.delete(stamps, slice(100, 400))
+    assert steady_clock(holes, 0.5) == (rate, False)
+
+
+def test_an_exact_clock_keeps_its_own_rate():
+    rate, even = steady_clock(7.0 + np.arange(5000) / 99.9983, 0.5)
+    assert even and rate == pytest.approx(99.9983, rel=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -24,14 +24,18 @@ class Row(NamedTuple):
     quality: str
 
 
-def take_turns(programs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+def take_turns(
+    programs: Mapping[str, Callable[[], object]], repeats: int, *, warm_up: bool = True
+) -> dict[str, list[float]]:
     """Seconds a call takes, one for each program and round; a busy machine slows the programs of a round alike.
 
-    Every program is called once before, so that imports and compilation are not counted.
+    Every program is called once before, so that imports and compilation are not counted; without `warm_up` the caller
+    has seen to that.
     """
     seconds: dict[str, list[float]] = {name: [] for name in programs}
-    for program in programs.values():
-        program()
+    if warm_up:
+        for program in programs.values():
+            program()
     for turn in range(repeats):
         order = list(programs.items())
         for name, program in order if turn % 2 == 0 else reversed(order):
