@@ -8,6 +8,8 @@ are missing are said to be. Intervals resample participants.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import numpy as np
 import pandas as pd
 from accuracy_ppg_bidmc import bidmc
 from accuracy_ppg_methods import (
+    CONSTANT,
     MEASURES,
     MISSING,
     OURS,
@@ -39,10 +42,11 @@ FRAMES = 30.0  # Hz, grid of the camera's frames
 LEAST_IBI = 0.8  # share of a window that the device's intervals must cover
 
 
-def welltory(folder: Path, most: int | None) -> None:
+def welltory(folder: Path, most: int | None) -> list[str]:
     print("## Welltory: finger on a telephone's camera, R-R intervals of a chest strap\n")
     if not folder.is_dir():
-        return print(MISSING)
+        print(MISSING)
+        return ["Welltory: not on this machine."]
     rows: dict[str, list] = {}
     reference, names, upright = [], [], []
     for path in progress(sorted(folder.glob("subject_*"))[:most], "Welltory"):
@@ -70,10 +74,12 @@ def welltory(folder: Path, most: int | None) -> None:
     known = pd.DataFrame(reference).reset_index(drop=True)
     print("| beats | n | HR MAE, beats/min | SDNN MAE, ms | RMSSD MAE, ms | RMSSD bias (limits) | RMSSD r |")
     print("|---|---|---|---|---|---|---|")
+    mae = {}
     for name, each in rows.items():
         errors = pd.DataFrame(each).reset_index(drop=True)[list(MEASURES)] - known[list(MEASURES)]
         cells = [error_cell(errors[measure_].to_numpy(), names) for measure_ in MEASURES]
         both = np.isfinite(errors["rmssd"])
+        mae[name] = errors["rmssd"].abs().mean()
         r = (
             np.corrcoef((errors["rmssd"] + known["rmssd"])[both], known["rmssd"][both])[0, 1]
             if both.sum() > 2
@@ -81,6 +87,12 @@ def welltory(folder: Path, most: int | None) -> None:
         )
         print(f"| {name} | {both.sum()} | {' | '.join(cells)} | {limits_cell(errors['rmssd'].to_numpy())} | {r:.2f} |")
     print()
+    best = min((name for name in mae if name.startswith("NeuroKit2")), key=lambda name: mae[name])
+    return [
+        f"Welltory, camera at {FRAMES:g} frames/s, RMSSD against R-R intervals: MAE {mae['biosig, upslope']:.0f} ms by "
+        f"the refined upslope, {mae['biosig, upslope, not refined']:.0f} ms by the nearest frame; by the peak "
+        f"{mae['biosig, peak']:.0f} and {mae['biosig, peak, not refined']:.0f} ms; best of {best}: {mae[best]:.0f} ms."
+    ]
 
 
 def camera_beats(ppg) -> dict[str, np.ndarray]:
@@ -92,7 +104,7 @@ def camera_beats(ppg) -> dict[str, np.ndarray]:
     return found | {name: np.unique(np.round(beats * FRAMES)) / FRAMES for name, beats in rounded.items()}
 
 
-def troika(folder: Path, most: int | None) -> None:
+def troika(folder: Path, most: int | None) -> list[str]:
     from scipy.io import loadmat
 
     print("## TROIKA: wrist PPG during exercise, windows of 8 s\n")
@@ -100,7 +112,8 @@ def troika(folder: Path, most: int | None) -> None:
         (folder / "TestData").glob("TEST_*.mat")
     )
     if not pairs:
-        return print(MISSING)
+        print(MISSING)
+        return ["TROIKA: not on this machine."]
     rate, length, stride = 125.0, 8.0, 2.0
     measured, references, believed, people, rest = [], [], [], [], []
     for path in progress(pairs[:most], "TROIKA"):
@@ -123,14 +136,23 @@ def troika(folder: Path, most: int | None) -> None:
         "beats/min.\n"
     )
     reference, group, still = pd.concat(references, ignore_index=True), np.array(people), np.concatenate(rest)
+    told = []
     for title, kept in (
         ("All windows", np.ones(len(group), bool)),
-        ("The first 30 s of the training set: rest", still),
+        ("The first 30 s of the training set (rest)", still),
     ):
         print(f"### {title}\n")
         some = {name: table[kept].reset_index(drop=True) for name, table in concatenate(measured).items()}
         known = reference[kept].reset_index(drop=True)
-        print_table(some, known, np.concatenate(believed)[kept], group[kept], measures=("rate",), within=True)
+        mae = print_table(some, known, np.concatenate(believed)[kept], group[kept], measures=("rate",), within=True)
+        share = np.concatenate(believed)[kept].mean()
+        told.append(
+            f"TROIKA, {title[0].lower() + title[1:]}: heart rate MAE {mae['believed', OURS[0], 'rate']:.1f} beats/min in "
+            f"the {share:.0%} of the 8-s windows that are believed, {mae['every', OURS[0], 'rate']:.1f} in all; {PEERS[0]} "
+            f"{mae['believed', PEERS[0], 'rate']:.1f} and {mae['every', PEERS[0], 'rate']:.1f}; constant "
+            f"{mae['every', CONSTANT, 'rate']:.1f} in all."
+        )
+    return told
 
 
 def device_minutes(recording, starts) -> pd.DataFrame:
@@ -149,11 +171,12 @@ def device_minutes(recording, starts) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(MEASURES), dtype=float)
 
 
-def wrist(folder: Path, title: str, most: int | None) -> None:
+def wrist(folder: Path, title: str, most: int | None) -> list[str]:
     print(f"## {title}: Empatica E4 at the wrist, minutes against the device's own intervals\n")
     paths = sorted(folder.glob("S*.zip"))[:most]
     if not paths:
-        return print(MISSING)
+        print(MISSING)
+        return [f"{title}: not on this machine."]
     measured, references, believed, people = [], [], [], []
     n_all = 0
     for path in progress(paths, title):
@@ -179,7 +202,13 @@ def wrist(folder: Path, title: str, most: int | None) -> None:
         "same PPG and is cleaned by the device: this is agreement, not truth. NeuroKit2 gets the signal as the device "
         "writes it, upside down: its peaks are then the feet of the pulses, which are sharper than these crests.\n"
     )
-    print_table(concatenate(measured), pd.concat(references, ignore_index=True), np.concatenate(believed), people)
+    mae = print_table(concatenate(measured), pd.concat(references, ignore_index=True), np.concatenate(believed), people)
+    errors = lambda method: "/".join(f"{mae['every', method, name]:.1f}" for name in MEASURES)
+    return [
+        f"{title}, minutes with the device's own intervals ({len(people) / n_all:.0%} of all): MAE of rate/SDNN/RMSSD "
+        f"{errors(OURS[0])} (beats/min, ms, ms); {PEERS[0]} {errors(PEERS[0])}, corrected {errors(PEERS[1])}; constant "
+        f"{errors(CONSTANT)}."
+    ]
 
 
 def main() -> None:
@@ -203,11 +232,17 @@ def main() -> None:
         "`signal_fixpeaks` (Kubios).\n"
         "- constant: the mean of the other people, without a look at the window.\n"
     )
-    bidmc(data / "bidmc", most)
-    welltory(data / "welltory_ppg", most)
-    troika(data / "troika_spc2015", most)
-    wrist(data / "wesad_e4", "WESAD", most)
-    wrist(data / "stress_predict_e4", "Stress-Predict", most)
+    body = io.StringIO()
+    with contextlib.redirect_stdout(body):
+        findings = [
+            *bidmc(data / "bidmc", most),
+            *welltory(data / "welltory_ppg", most),
+            *troika(data / "troika_spc2015", most),
+            *wrist(data / "wesad_e4", "WESAD", most),
+            *wrist(data / "stress_predict_e4", "Stress-Predict", most),
+        ]
+    print("## In short\n\n- " + "\n- ".join(findings) + "\n")
+    print(body.getvalue().rstrip())
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from accuracy_ppg_methods import (
     of_beats,
     print_table,
     progress,
+    verdict,
 )
 from parts.ppg import EDGE, LENGTH, Counts, compare, same_stretch
 
@@ -60,10 +61,12 @@ def minute_scores(reference, detected, starts) -> pd.DataFrame:
     )
 
 
-def bidmc(folder: Path, most: int | None) -> None:
+def bidmc(folder: Path, most: int | None) -> list[str]:
+    """Print the tables of BIDMC; returns what they say in short."""
     print("## BIDMC: finger PPG and ECG of intensive-care patients\n")
     if not folder.is_dir():
-        return print(MISSING)
+        print(MISSING)
+        return ["BIDMC: not on this machine."]
     patients = pd.read_csv(folder / "index.csv").set_index("record")["patient"]
     scores: dict[str, list] = {}
     measured, references, believed, people, trusted, judged = [], [], [], [], [], []
@@ -92,15 +95,33 @@ def bidmc(folder: Path, most: int | None) -> None:
         f"{(good & sure).sum() / sure.sum():.1%} of these. Detectors see the whole recording; a beat counts within "
         "150 ms after one lag for each recording. Asked: F1 of at least 0.990.\n"
     )
-    print_scores({name: pd.concat(parts, ignore_index=True) for name, parts in scores.items()}, sure, good, group)
-    print_judged(judged, sure, good, group)
+    f1 = print_scores({name: pd.concat(parts, ignore_index=True) for name, parts in scores.items()}, sure, good, group)
+    clean = print_judged(judged, sure, good, group)
     print(
         "### Rate and variability of each minute\n\nDetectors see one minute at a time. The reference is the mean of "
         "the good R-R intervals; SDNN and RMSSD are compared where at least "
         f"{LEAST_GOOD:.0%} of the R-R intervals are good (sinus rhythm), so that no method's cleaning decides. Asked: "
         "HR MAE of at most 0.5.\n"
     )
-    print_table(concatenate(measured), pd.concat(references, ignore_index=True), good, group)
+    mae = print_table(concatenate(measured), pd.concat(references, ignore_index=True), good, group)
+    share = (good & sure).sum() / sure.sum()
+    ours, peers = "biosig msptdfast", ("NeuroKit2 elgendi", "NeuroKit2 charlton")
+    beside = lambda values, shown: ", ".join(
+        f"{peer} {value:{shown}}" for peer, value in zip(peers, values, strict=True)
+    )
+    return [
+        f"BIDMC, beats against ECG, minutes that biosig believes ({share:.1%}): F1 {f1['believed', ours]:.4f} "
+        f"{verdict(f1['believed', ours], 0.99, True)}; {beside([f1['believed', peer] for peer in peers], '.4f')}. All "
+        f"minutes: {f1['every', ours]:.4f}; {beside([f1['every', peer] for peer in peers], '.4f')}.",
+        f"BIDMC, heart rate, believed minutes: MAE {mae['believed', 'biosig', 'rate']:.2f} beats/min "
+        f"{verdict(mae['believed', 'biosig', 'rate'], 0.5, False)}; "
+        f"{beside([mae['believed', peer, 'rate'] for peer in peers], '.2f')}. All minutes: "
+        f"{mae['every', 'biosig', 'rate']:.2f}; {beside([mae['every', peer, 'rate'] for peer in peers], '.2f')}.",
+        f"BIDMC, the same beats as NeuroKit2's charlton, believed minutes: F1 {clean['charlton', 0.0].f1:.4f} "
+        f"{verdict(clean['charlton', 0.0].f1, 0.995, True)}. The ECG confirms {clean['charlton', 0.0].ours_real} of "
+        f"the {clean['charlton', 0.0].ours} beats that biosig alone finds, and {clean['charlton', 0.0].theirs_real} of "
+        f"the {clean['charlton', 0.0].theirs} that charlton alone finds.",
+    ]
 
 
 def whole_recording(ppg, rate: float) -> dict[str, np.ndarray]:
@@ -113,7 +134,9 @@ def whole_recording(ppg, rate: float) -> dict[str, np.ndarray]:
     }
 
 
-def print_scores(scores, sure, good, people) -> None:
+def print_scores(scores, sure, good, people) -> dict[tuple[str, str], float]:
+    """Print how well each detector finds beats; returns the mean F1 by minutes and detector."""
+    result = {}
     print("| minutes | detector | n | people | F1 (mean of minutes) | F1 pooled | sensitivity | precision |")
     print("|---|---|---|---|---|---|---|---|")
     for title, kept in (("every", sure), ("believed", sure & good)):
@@ -121,6 +144,7 @@ def print_scores(scores, sure, good, people) -> None:
             some = table[kept]
             f1 = 2 * some["matched"] / (some["matched"] + some["reference"] + some["unmatched"])
             found = bootstrap_mean(f1, people[kept], random_state=SEED)
+            result[title, name] = found.estimate
             matched, reference, extra = some.sum()
             print(
                 f"| {title} | {name} | {kept.sum()} | {found.n_participants} | {found.estimate:.4f} "
@@ -128,6 +152,7 @@ def print_scores(scores, sure, good, people) -> None:
                 f"{matched / reference:.4f} | {matched / (matched + extra):.4f} |"
             )
     print("\nNeuroKit2's `bishop` is left out: its work grows with the square of a signal's length.\n")
+    return result
 
 
 def judge(window, rate: float, truth) -> dict:
@@ -143,7 +168,9 @@ def judge(window, rate: float, truth) -> dict:
     return result
 
 
-def print_judged(judged, sure, good, people) -> None:
+def print_judged(judged, sure, good, people) -> dict[tuple[str, float], Counts]:
+    """Print who is right where biosig and charlton differ; returns the sums over the believed minutes."""
+    result = {}
     print(
         "### Where biosig and NeuroKit2's MSPTDfast disagree, and who is right\n\nBoth see one minute at a time, both "
         "give the systolic peak. A beat found by one alone is real when the ECG has a beat there. *Ends left out*: "
@@ -162,10 +189,11 @@ def print_judged(judged, sure, good, people) -> None:
             rates = f"{np.nanmedian(apart):.3f} | {100 * np.nanmean(apart <= 0.1):.0f}"
             for edge, ends in ((0.0, "kept"), (EDGE, "left out")):
                 counts = pd.DataFrame([one[name, edge] for one in some])
-                total = Counts(*counts.sum())
+                total = result[name, edge] = Counts(*counts.sum())
                 each = [Counts(*one).f1 for one in counts.groupby(people[kept]).sum().to_numpy()]
                 print(
                     f"| {title} | {name} | {ends} | {total.f1:.4f} | {np.median(each):.4f} | {total.ours} | "
                     f"{total.ours_real} | {total.theirs} | {total.theirs_real} | {rates} |"
                 )
     print()
+    return result

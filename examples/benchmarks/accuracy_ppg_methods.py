@@ -108,8 +108,12 @@ def limits_cell(errors) -> str:
     return f"{bias:+.1f} ({bias - spread:+.1f} to {bias + spread:+.1f})"
 
 
-def print_table(tables, reference: pd.DataFrame, believed, people, measures=MEASURES, within: bool = False) -> None:
-    """Print errors of each method on every window with a reference, and on those of them that biosig believes."""
+def print_table(tables, reference: pd.DataFrame, believed, people, measures=MEASURES, within: bool = False) -> dict:
+    """Print errors of each method on every window with a reference, and on those of them that biosig believes.
+
+    Returns the mean absolute errors by windows ("every" or "believed"), method and measure.
+    """
+    errors_of: dict[tuple[str, str, str], float] = {}
     units = {"rate": "beats/min", "sdnn": "ms", "rmssd": "ms"}
     heads = ["windows", "method", "covered", "n", "people"]
     for name in measures:
@@ -127,12 +131,21 @@ def print_table(tables, reference: pd.DataFrame, believed, people, measures=MEAS
             share = some.sum() / max(offered.sum(), 1)
             cells = [title, method, f"{share:.1%}", str(some.sum()), str(np.unique(people[some]).size)]
             for column, name in enumerate(measures):
+                known = errors[some, column][np.isfinite(errors[some, column])]
+                errors_of[title, method, name] = float(np.abs(known).mean()) if known.size else np.nan
                 cells.append(error_cell(errors[some, column], people[some]))
                 if name == "rate" and within:
                     cells.append(f"{100 * (np.abs(errors[some, column]) <= 5).mean():.0f}" if some.any() else "-")
                 cells.append(limits_cell(errors[some, column]))
             print("| " + " | ".join(cells) + " |")
     print()
+    return errors_of
+
+
+def verdict(value: float, limit: float, at_least: bool) -> str:
+    """A figure beside what was asked."""
+    reached = value >= limit if at_least else value <= limit
+    return f"(asked: {'at least' if at_least else 'at most'} {limit:g}, {'reached' if reached else 'missed'})"
 
 
 def progress(items: Iterable, name: str) -> Iterable:
