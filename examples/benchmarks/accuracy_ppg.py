@@ -146,11 +146,11 @@ def troika(folder: Path, most: int | None) -> list[str]:
         known = reference[kept].reset_index(drop=True)
         mae = print_table(some, known, np.concatenate(believed)[kept], group[kept], measures=("rate",), within=True)
         share = np.concatenate(believed)[kept].mean()
+        ours, peer = ((mae["believed", name, "rate"], mae["every", name, "rate"]) for name in (OURS[0], PEERS[0]))
         told.append(
-            f"TROIKA, {title[0].lower() + title[1:]}: heart rate MAE {mae['believed', OURS[0], 'rate']:.1f} beats/min in "
-            f"the {share:.0%} of the 8-s windows that are believed, {mae['every', OURS[0], 'rate']:.1f} in all; {PEERS[0]} "
-            f"{mae['believed', PEERS[0], 'rate']:.1f} and {mae['every', PEERS[0], 'rate']:.1f}; constant "
-            f"{mae['every', CONSTANT, 'rate']:.1f} in all."
+            f"TROIKA, {title[0].lower() + title[1:]}: heart rate MAE {ours[0]:.1f} beats/min in the {share:.0%} of "
+            f"the 8-s windows that are believed, {ours[1]:.1f} in all; {PEERS[0]} {peer[0]:.1f} and {peer[1]:.1f}; "
+            f"constant {mae['every', CONSTANT, 'rate']:.1f} in all."
         )
     return told
 
