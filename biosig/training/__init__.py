@@ -16,6 +16,7 @@ _HOME = {
     "make_config": "fitted",
     "project": "fitted",
     "random_encoder": "fitted",
+    "train_contrastive": "contrastive",
     "train_distilled": "distillation",
     "train_masked_autoencoder": "autoencoding",
     "train_supervised": "supervised",

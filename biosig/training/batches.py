@@ -1,4 +1,4 @@
-"""Which windows form the batch of a step, which pairs of them are no negatives, and batches made ahead of time."""
+"""Which windows form the batch of a step, and batches made ahead of time."""
 
 from __future__ import annotations
 
@@ -66,29 +66,6 @@ class ParticipantBatches:
         if last[0] != number:
             last = self._last = (number, self.epoch(number))
         return last[1][place * self.batch_size : (place + 1) * self.batch_size]
-
-
-def overlapping_pairs(groups: np.ndarray, starts: np.ndarray, length: float) -> np.ndarray:
-    """Mark the pairs of windows that share samples and so must not be negatives of each other.
-
-    Parameters
-    ----------
-    groups : array (n,)
-        Participant of each window.
-    starts : array (n,)
-        Start of each window in s. Sessions are taken as if on one clock, which can only mark too many pairs.
-    length : float
-        Length of a window in s.
-
-    Returns
-    -------
-    array (n, n) of bool
-        True where two different windows of one participant start less than `length` apart; False on the diagonal.
-    """
-    codes = np.unique(groups, return_inverse=True)[1]
-    starts = np.asarray(starts, dtype=np.float64)
-    close = np.abs(starts[:, None] - starts[None, :]) < length
-    return (codes[:, None] == codes[None, :]) & close & ~np.eye(len(starts), dtype=bool)
 
 
 class Prefetcher:

@@ -16,11 +16,12 @@ from biosig.nets.weights import content_hash
 from biosig.training import objectives
 from biosig.training._steps import draw_for, finish, fit, participants, rows_with_data, seen_by_net
 from biosig.training.augmentation import with_shift_of
-from biosig.training.batches import generator, overlapping_pairs
+from biosig.training.batches import generator
 from biosig.training.checkpoint import State
 from biosig.training.fitted import Fitted, embed
 from biosig.training.frontends import check_input, with_data
 from biosig.training.loop import TrainingOptions
+from biosig.training.pairs import no_negatives, recent_rows
 from biosig.training.sources import fingerprint
 
 SHARED_FEATURES = 128  # width of the space in which student and teacher meet
@@ -124,10 +125,7 @@ def train_distilled(
             other = None if other is None else with_shift_of(other, draw)
             seen = seen_by_net(accel, chosen, config, draw, options.n_jobs)
             heard = seen_by_net(ppg, chosen, teacher.config, other, options.n_jobs)
-            excluded = np.zeros((len(chosen), len(chosen)), dtype=np.float32)
-            if starts is not None:
-                excluded[:] = overlapping_pairs(people[chosen], starts[chosen], length)
-            return seen, heard, excluded
+            return seen, heard, no_negatives(chosen, chosen, people, starts, length)
 
         identity = {
             "training": "distillation",

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from biosig.training.batches import ParticipantBatches, Prefetcher, overlapping_pairs
+from biosig.training.batches import ParticipantBatches, Prefetcher
 from biosig.training.schedule import FLOOR, learning_rate
 
 GROUPS = np.repeat(["a", "b", "c", "d"], [40, 20, 10, 7])
@@ -49,16 +49,6 @@ def test_batch_size_must_fit():
     assert len(ParticipantBatches(GROUPS, 77, random_state=0).batch(5)) == 77
     with pytest.raises(ValueError, match="together"):
         ParticipantBatches(GROUPS, 7, random_state=0, together=0)
-
-
-def test_overlapping_pairs_against_the_obvious_loop():
-    rng = np.random.default_rng(0)
-    groups, starts = rng.integers(0, 3, 30), rng.integers(0, 20, 30) * 10.0
-    pairs = overlapping_pairs(groups, starts, 60.0)
-    for i in range(30):
-        for j in range(30):
-            assert pairs[i, j] == (i != j and groups[i] == groups[j] and abs(starts[i] - starts[j]) < 60.0)
-    assert pairs.any() and not pairs.all()
 
 
 def test_prefetcher_keeps_the_order_and_works_in_another_thread():
