@@ -1,4 +1,4 @@
-"""The encoders, heads and the optimiser's steps in torch, over the same named weights: a twin to compare losses with."""
+"""Encoders, heads and the steps of the optimiser in torch, over the same named weights: a twin to compare losses with."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ class Weights:
         self.by_name = {n: torch.tensor(next(values), requires_grad=trained) for n in names}
 
     def copy(self):
-        return Weights(self.torch, self.by_name, iter([w.detach().numpy().copy() for w in self.by_name.values()]), False)
+        return Weights(
+            self.torch, self.by_name, iter([w.detach().numpy().copy() for w in self.by_name.values()]), False
+        )
 
     def linear(self, x, name):
         return x @ self.by_name[f"{name}weight"] + self.by_name[f"{name}bias"]
