@@ -1,4 +1,4 @@
-"""Encoders, heads and the steps of the optimiser in torch, over the same named weights: a twin to compare losses with."""
+"""Encoders, heads and steps of the optimiser in torch, over the same named weights: a twin to compare losses with."""
 
 from __future__ import annotations
 
