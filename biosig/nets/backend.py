@@ -31,6 +31,7 @@ __all__ = [
     "free_memory",
     "from_numpy",
     "host_call",
+    "in_training_mode",
     "limit_threads",
     "lock",
     "n_threads",
@@ -43,7 +44,7 @@ _backend_compiler.require_hooks()
 
 from tinygrad import Context, Device, Tensor, dtypes  # noqa: E402
 from tinygrad.engine.realize import runtime_cache  # noqa: E402
-from tinygrad.helpers import DEV, Target  # noqa: E402
+from tinygrad.helpers import DEV, TRAINING, Target  # noqa: E402
 from tinygrad.renderer import Estimates  # noqa: E402
 from tinygrad.uop.ops import KernelInfo, Ops, ProgramInfo, UOp  # noqa: E402
 
@@ -100,6 +101,11 @@ def training_mode() -> Iterator[None]:
     """Hold the lock with dropout switched on; optimiser steps are taken inside."""
     with lock, Context(TRAINING=1):
         yield
+
+
+def in_training_mode() -> bool:
+    """Whether dropout is on, and with it all that a training step does and a look at held-out windows does not."""
+    return bool(TRAINING)
 
 
 def from_numpy(array: np.ndarray) -> Tensor:

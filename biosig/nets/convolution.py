@@ -142,10 +142,13 @@ class ConvEncoder:
             y = layer(y)
         return ops.layer_norm(y, self.norm_weight, self.norm_bias)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """(n_batch, n_channels, n_samples) to (n_batch, n_features)."""
-        y = self.tokens(x)
-        mean = y.mean(1)
-        centred = y - mean.unsqueeze(1)
+    def pool(self, tokens: Tensor) -> Tensor:
+        """(n_batch, n_tokens, token_width) to (n_batch, n_features)."""
+        mean = tokens.mean(1)
+        centred = tokens - mean.unsqueeze(1)
         spread = ((centred * centred).mean(1) + 1e-5).sqrt()
         return ops.dropout(mean.cat(spread, dim=1), self.config["dropout"])
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(n_batch, n_channels, n_samples) to (n_batch, n_features)."""
+        return self.pool(self.tokens(x))

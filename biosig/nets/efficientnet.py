@@ -173,6 +173,10 @@ class EfficientNetEncoder:
         y = ops.layer_norm(y, self.norm_weight, self.norm_bias)
         return ops.swish(ops.linear(y, self.head_weight, self.head_bias))
 
+    def pool(self, tokens: Tensor) -> Tensor:
+        """(n_batch, n_tokens, token_width) to (n_batch, n_features)."""
+        return ops.dropout(tokens.mean(1), self.config["dropout"])
+
     def __call__(self, x: Tensor) -> Tensor:
         """(n_batch, n_channels, n_samples) to (n_batch, n_features)."""
-        return ops.dropout(self.tokens(x).mean(1), self.config["dropout"])
+        return self.pool(self.tokens(x))

@@ -142,6 +142,10 @@ class TransformerEncoder:
             y = block(y)
         return ops.layer_norm(y, self.norm_weight, self.norm_bias)
 
+    def pool(self, tokens: Tensor) -> Tensor:
+        """(n_batch, n_tokens, token_width) to (n_batch, n_features)."""
+        return tokens.mean(1)
+
     def __call__(self, x: Tensor) -> Tensor:
         """(n_batch, n_channels, n_samples) to (n_batch, n_features)."""
-        return self.tokens(x).mean(1)
+        return self.pool(self.tokens(x))

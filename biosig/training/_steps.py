@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,11 @@ from biosig.training.checkpoint import State
 from biosig.training.fitted import Fitted
 from biosig.training.frontends import prepare
 from biosig.training.loop import TrainingOptions, Validation, train
+from biosig.training.pairs import ParticipantPairs
 from biosig.training.sources import StoredWindows
+
+RowsOf = Callable[[int], np.ndarray]  # the numbers of the windows of a step
+RECENT = 256  # steps whose windows are remembered for the masks of a queue
 
 
 def draw_for(config: dict[str, Any], options: TrainingOptions, step: int, n_windows: int) -> Draw | None:
@@ -104,13 +109,14 @@ def hold_out(rows: np.ndarray, groups, fraction: float, random_state: int) -> tu
 def fit(
     objective: Callable[..., Any],
     modules: dict[str, Any],
-    make_batch: Callable[[np.ndarray, int, TrainingOptions], tuple[np.ndarray, ...]],
+    make_batch: Callable[[RowsOf, int, TrainingOptions], tuple[np.ndarray, ...]],
     options: TrainingOptions,
     *,
     rows: np.ndarray,
     groups: np.ndarray | None,
     identity: dict[str, Any],
     together: int = 1,
+    in_pairs: bool = False,
     carried: dict[str, Tensor] | None = None,
     start: State | None = None,
 ) -> dict[str, Any]:
@@ -123,8 +129,8 @@ def fit(
     modules : dict of str to module
         What is trained.
     make_batch : callable
-        ``make_batch(chosen, step, options)`` returns the arrays for the windows `chosen`; for held-out windows it is
-        given options without augmentation.
+        ``make_batch(rows_of, step, options)`` returns the arrays for the windows ``rows_of(step)``; those of earlier
+        steps may be asked for too. For held-out windows it is given options without augmentation.
     rows : array (n,)
         Numbers of the usable windows.
     groups : array (n_windows,) or None
@@ -133,27 +139,27 @@ def fit(
         Configuration, settings and fingerprint of the data.
     together : int
         See `biosig.training.batches.ParticipantBatches`.
+    in_pairs : bool
+        Whether batches are made of pairs of windows, see `biosig.training.pairs.ParticipantPairs`.
     """
     used, held = hold_out(rows, groups, options.validation_fraction, options.random_state)
-    order = ParticipantBatches(
-        participants(groups, int(rows.max()) + 1)[used],
-        min(options.batch_size, len(used)),
-        options.random_state,
-        together,
+    people = participants(groups, int(rows.max()) + 1)
+    seed, size = options.random_state, options.batch_size
+    order = (
+        ParticipantPairs(people[used], size, seed)
+        if in_pairs
+        else ParticipantBatches(people[used], min(size, len(used)), seed, together)
     )
-    rows_of = lambda step: used[order.batch(step)]
+    rows_of = functools.lru_cache(RECENT)(lambda step: used[order.batch(step)])
     validation = None
     if len(held):
-        size = min(options.batch_size, len(held))
-        n_batches = -(-len(held) // size)
-        # all batches have one shape: the last is filled up with windows from the beginning
-        shuffled = np.resize(generator(options.random_state, "validation", 0).permutation(held), (n_batches, size))
+        held_rows = _validation_batches(held, people, options, in_pairs)
         plain = dataclasses.replace(options, augment=False)
-        validation = Validation(lambda number: make_batch(shuffled[number], number, plain), n_batches)
+        validation = Validation(lambda number: make_batch(held_rows.__getitem__, number, plain), len(held_rows))
     return train(
         objective,
         {f"{part}.{name}": t for part, module in modules.items() for name, t in named_parameters(module).items()},
-        lambda step: make_batch(rows_of(step), step, options),
+        lambda step: make_batch(rows_of, step, options),
         options,
         order.batch_size,
         carried=carried,
@@ -162,6 +168,22 @@ def fit(
         identity=identity,
         rows_of=rows_of,
     )
+
+
+def _validation_batches(held: np.ndarray, people: np.ndarray, options: TrainingOptions, in_pairs: bool) -> np.ndarray:
+    """Return the numbers of the held-out windows by batch, (n_batches, batch_size)."""
+    units = held[:, np.newaxis]
+    if in_pairs:
+        try:
+            units = held[ParticipantPairs(people[held], options.batch_size, options.random_state).paired(0)]
+        except ValueError as error:
+            raise ValueError(
+                f"of those held out (validation_fraction {options.validation_fraction:g}), {error}"
+            ) from None
+    shuffled = generator(options.random_state, "validation", 0).permutation(units)
+    size = min(options.batch_size // units.shape[1], len(units))
+    # all batches have one shape: the last is filled up with windows from the beginning
+    return np.resize(shuffled, (-(-len(units) // size), size * units.shape[1]))
 
 
 def finish(config, encoder, history, heads) -> Fitted:

@@ -161,11 +161,21 @@ def draw_changes(
     )
 
 
-def with_shift_of(draw: Draw, other: Draw | None) -> Draw:
-    """Return `draw` with the time shift of `other` (None: unshifted): sensors of one minute must stay simultaneous."""
+def with_clock_of(draw: Draw, other: Draw | None, *, warp: bool = False) -> Draw:
+    """Return `draw` with the time shift of `other`, and with its time warp too: two sensors of one minute.
+
+    Parameters
+    ----------
+    draw, other : Draw
+        Of the same windows; None for windows of the other sensor that are not changed at all.
+    warp : bool
+        Whether moments, not only minutes, must stay simultaneous.
+    """
     if other is None:
-        return dataclasses.replace(draw, shift=np.zeros_like(draw.shift))
-    return dataclasses.replace(draw, shift=other.shift, circular=other.circular)
+        still = dataclasses.replace(draw, shift=np.zeros_like(draw.shift))
+        return dataclasses.replace(still, speed=np.ones_like(draw.speed)) if warp else still
+    shifted = dataclasses.replace(draw, shift=other.shift, circular=other.circular)
+    return dataclasses.replace(shifted, speed=other.speed) if warp else shifted
 
 
 def apply_changes(x: np.ndarray, rows: np.ndarray, draw: Draw, n_jobs: int | None = None) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from biosig._checks import check_groups
 from biosig.nets.backend import lock
 from biosig.nets.masked import MaskedAutoencoderNet
-from biosig.training._steps import draw_for, finish, fit, rows_with_data, seen_by_net
+from biosig.training._steps import RowsOf, draw_for, finish, fit, rows_with_data, seen_by_net
 from biosig.training.batches import generator
 from biosig.training.checkpoint import State
 from biosig.training.fitted import Fitted
@@ -65,7 +65,8 @@ def train_masked_autoencoder(
     with lock:
         net = MaskedAutoencoderNet(config["encoder"], options.random_state, mask_ratio)
 
-        def make_batch(chosen: np.ndarray, step: int, options: TrainingOptions) -> tuple[np.ndarray, ...]:
+        def make_batch(rows_of: RowsOf, step: int, options: TrainingOptions) -> tuple[np.ndarray, ...]:
+            chosen = rows_of(step)
             features = seen_by_net(x, chosen, config, draw_for(config, options, step, len(chosen)), options.n_jobs)
             places = generator(options.random_state, "mask", step).random((len(chosen), net.n_patches))
             patches = np.argsort(places, axis=1).astype(np.int32)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 from tinygrad import Context, Tensor
 
 from biosig._checks import check_groups
-from biosig.nets.backend import from_numpy, lock
+from biosig.nets.backend import from_numpy, in_training_mode, lock
 from biosig.nets.encoders import build_encoder
 from biosig.nets.heads import ProjectionHead
 from biosig.nets.parameters import get_weights, named_parameters, set_weights
 from biosig.nets.updates import moving_average, push
 from biosig.training import objectives
-from biosig.training._steps import draw_for, finish, rows_with_data, seen_by_net, trained_tensors
+from biosig.training._steps import RowsOf, draw_for, finish, fit, rows_with_data, seen_by_net, trained_tensors
+from biosig.training.checkpoint import State
 from biosig.training.fitted import Fitted
 from biosig.training.frontends import check_input, with_data
-from biosig.training.loop import TrainingOptions, train
-from biosig.training.pairs import ParticipantPairs, no_negatives, recent_rows
+from biosig.training.loop import TrainingOptions
+from biosig.training.pairs import no_negatives, recent_rows
+from biosig.training.sources import fingerprint
 
 PROJECTED = 128  # width of the space in which windows are compared
 HIDDEN = 4  # width of the projection head, in embeddings
@@ -35,6 +36,7 @@ def train_contrastive(
     koleo: float = 0.1,
     momentum: float = 0.99,
     queue_size: int = 0,
+    start: State | None = None,
 ) -> Fitted:
     r"""Train an encoder to find a window of the same participant among those of others; no labels are needed.
 
@@ -50,12 +52,13 @@ def train_contrastive(
     Parameters
     ----------
     x : array (n_windows, n_channels, n_samples)
-        Windows without a finite sample are left out.
+        In memory or on disk, see `biosig.training.sources.open_windows`. Windows without a finite sample are left out.
     config : dict
         From `biosig.training.make_config`.
     options : TrainingOptions
     groups : array (n_windows,)
-        Participant of each window. Participants with a single window are left out.
+        Participant of each window. Participants with a single window are left out; some are held out whole where
+        ``options.validation_fraction`` asks for it.
     temperature : float
         Of InfoNCE.
     koleo : float
@@ -64,6 +67,8 @@ def train_contrastive(
         mu, 0 (the copy is the encoder itself) to less than 1.
     queue_size : int
         Keys of earlier batches kept as further negatives.
+    start : State, optional
+        Of a `Fitted`, to train its encoder, head and copy further.
 
     Returns
     -------
@@ -80,10 +85,8 @@ def train_contrastive(
     _check_settings(temperature, koleo, momentum, queue_size)
     x = check_input(x, config)
     groups = check_groups(groups, len(x))
-    rows = rows_with_data(with_data(x, options.n_jobs), "x")
-    order = ParticipantPairs(groups[rows], options.batch_size, options.random_state)
-    n_windows, n_keys = order.batch_size, order.batch_size + queue_size
-    batch = functools.lru_cache(2 + n_keys // n_windows)(lambda step: rows[order.batch(step)])
+    rows = rows_with_data(with_data(x, options.n_jobs, options.progress), "x")
+    n_keys = options.batch_size + queue_size if queue_size else 0
 
     with lock:
         rng = np.random.default_rng(options.random_state)
@@ -95,10 +98,12 @@ def train_contrastive(
         set_weights(copy_head, get_weights(head))
         copied = {f"momentum.{n}": t for n, t in named_parameters([copy_net, copy_head]).items()}
         queue = from_numpy(np.zeros((n_keys, PROJECTED), np.float32))
-        carried = {**copied, **({"queue": queue} if queue_size else {})}
+        carried = {**copied, "queue": queue} if queue_size else copied
 
         def loss(seen: Tensor, excluded: Tensor) -> tuple[Tensor, list[Tensor]]:
-            assigned = moving_average(list(copied.values()), trained_tensors(net, head), momentum)
+            assigned = []
+            if in_training_mode():
+                assigned += moving_average(list(copied.values()), trained_tensors(net, head), momentum)
             with Context(TRAINING=0):
                 key = _partners(copy_head(copy_net(seen)).detach())
             if queue_size:
@@ -107,17 +112,34 @@ def train_contrastive(
             query = head(net(seen))
             found = objectives.info_nce(query, key, excluded, temperature, balance=1)
             if koleo:  # among first and among second windows: a pair is not to be driven apart
-                halves = query.reshape(n_windows // 2, 2, PROJECTED)
+                halves = query.reshape(query.shape[0] // 2, 2, PROJECTED)
                 spread = objectives.koleo(halves[:, 0]) + objectives.koleo(halves[:, 1])
                 found = found + 0.5 * koleo * spread
             return found, assigned
 
-        def make_batch(step: int) -> tuple[np.ndarray, ...]:
-            chosen = batch(step)
+        def make_batch(rows_of: RowsOf, step: int, options: TrainingOptions) -> tuple[np.ndarray, ...]:
+            chosen = rows_of(step)
             seen = seen_by_net(x, chosen, config, draw_for(config, options, step, len(chosen)), options.n_jobs)
-            return seen, no_negatives(chosen, recent_rows(batch, step, n_keys), groups)
+            return seen, no_negatives(chosen, recent_rows(rows_of, step, n_keys or len(chosen)), groups)
 
-        history = train(loss, trained_tensors(net, head), make_batch, options, n_windows, carried=carried)
+        identity = {
+            "training": "contrastive",
+            "config": config,
+            "settings": {"temperature": temperature, "koleo": koleo, "momentum": momentum, "queue_size": queue_size},
+            "data": fingerprint({"x": x}, {"groups": groups, "rows": rows}),
+        }
+        history = fit(
+            loss,
+            {"net": net, "head": head},
+            make_batch,
+            options,
+            rows=rows,
+            groups=groups,
+            identity=identity,
+            in_pairs=True,
+            carried=carried,
+            start=start,
+        )
         return finish(config, net, history, {})
 
 

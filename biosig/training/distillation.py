@@ -8,14 +8,15 @@ import numpy as np
 from tinygrad import Context, Tensor
 
 from biosig._checks import check_groups
-from biosig.nets.backend import from_numpy, lock
+from biosig.nets.backend import from_numpy, lock, to_numpy
 from biosig.nets.encoders import build_encoder
-from biosig.nets.heads import ProjectionHead
+from biosig.nets.heads import LearnedTemperature, LinearHead, ProjectionHead
 from biosig.nets.parameters import get_weights, set_weights
+from biosig.nets.updates import push
 from biosig.nets.weights import content_hash
 from biosig.training import objectives
-from biosig.training._steps import draw_for, finish, fit, participants, rows_with_data, seen_by_net
-from biosig.training.augmentation import with_shift_of
+from biosig.training._steps import RowsOf, draw_for, finish, fit, participants, rows_with_data, seen_by_net
+from biosig.training.augmentation import with_clock_of
 from biosig.training.batches import generator
 from biosig.training.checkpoint import State
 from biosig.training.fitted import Fitted, embed
@@ -41,6 +42,10 @@ def train_distilled(
     temperature: float = 0.04,
     objective: str = "infonce",
     windows_per_participant: int = 4,
+    balance: float = 0.5,
+    learn_temperature: bool = False,
+    queue_size: int = 0,
+    token_weight: float = 0.0,
     start: State | None = None,
 ) -> Fitted:
     """Train an encoder of acceleration to say what a frozen encoder of PPG says of the same minute.
@@ -48,6 +53,9 @@ def train_distilled(
     Both windows are augmented. With InfoNCE both embeddings pass a projection head that is trained; with the two
     regressions the student's embedding passes a head to the teacher's standardised embedding itself, because a trained
     head on the teacher's side could make any target trivial.
+
+    A queue holds what the frozen teacher said of windows of earlier batches, before the trained head: however old, it
+    is what the teacher would say today, so these negatives are those of a larger batch.
 
     Parameters
     ----------
@@ -65,17 +73,27 @@ def train_distilled(
         Start of each window in s. Windows of one participant that overlap are then no negatives of each other; without
         `groups` all windows count as one participant's.
     temperature : float
-        Of InfoNCE.
+        Of InfoNCE; where training begins, if it is learned.
     objective : {"infonce", "l2", "cosine"}
     windows_per_participant : int
         Windows of one participant put into a batch together, the hardest negatives of each other.
+    balance : float
+        Of InfoNCE, 0 to 1: the weight of the acceleration looking for its PPG; the rest is for the other direction.
+    learn_temperature : bool
+        Whether the temperature is trained too, see `biosig.nets.heads.LearnedTemperature`.
+    queue_size : int
+        Windows of earlier batches whose PPG gives further negatives for InfoNCE.
+    token_weight : float
+        Weight of `biosig.training.objectives.token_distillation`, added to the objective; 0 for none. Both sensors then
+        share the time warp of the augmentation too.
     start : State, optional
         Of a `Fitted`, to train its encoder and heads further.
 
     Returns
     -------
     Fitted
-        The student, with the heads of both sides for `biosig.training.project`.
+        The student, with the heads of both sides for `biosig.training.project`, and ``heads["temperature"]["value"]``
+        where it was learned.
 
     Raises
     ------
@@ -85,7 +103,8 @@ def train_distilled(
     FloatingPointError
         When the loss is no longer a number.
     """
-    _check_settings(config, teacher.config, objective, temperature)
+    _check_settings(config, teacher.config, objective, temperature, balance, queue_size, token_weight)
+    contrast = objective == "infonce"
     accel, ppg = check_input(accel, config, "accel"), check_input(ppg, teacher.config, "ppg")
     if len(accel) != len(ppg):
         raise ValueError(
@@ -97,42 +116,64 @@ def train_distilled(
     rows = rows_with_data(usable[0] & usable[1], "accel and ppg")
     people, length = participants(groups, len(accel)), config["n_samples"] / config["sampling_rate"]
     mean, scale = _teacher_statistics(ppg, rows, teacher, options)
+    n_keys = options.batch_size + queue_size if contrast and queue_size else 0
 
     with lock:
         rng = np.random.default_rng(options.random_state)
         student_net = build_encoder(config["encoder"], rng)
         teacher_net = build_encoder(teacher.config["encoder"], 0)
         set_weights(teacher_net, teacher.weights)
-        shared = SHARED_FEATURES if objective == "infonce" else teacher_net.n_features
+        shared = SHARED_FEATURES if contrast else teacher_net.n_features
         student_head = ProjectionHead(student_net.n_features, 4 * student_net.n_features, shared, rng)
         teacher_head = ProjectionHead(teacher_net.n_features, 4 * teacher_net.n_features, shared, rng)
         trained = {"student": student_net, "student_head": student_head}
-        if objective == "infonce":
+        if contrast:
             trained["teacher_head"] = teacher_head
+        if contrast and learn_temperature:
+            trained["temperature"] = learned = LearnedTemperature(temperature)
+        if token_weight:
+            trained["token_head"] = token_head = LinearHead(student_net.token_width, teacher_net.token_width, rng)
+            resampling = from_numpy(objectives.interpolation(student_net.n_tokens, teacher_net.n_tokens))
+        carried = {"queue": from_numpy(np.zeros((n_keys, teacher_net.n_features), np.float32))} if n_keys else {}
         shift, factor = from_numpy(mean), from_numpy(1 / scale)
 
-        def loss(seen: Tensor, heard: Tensor, excluded: Tensor) -> Tensor:
+        def loss(seen: Tensor, heard: Tensor, excluded: Tensor) -> tuple[Tensor, list[Tensor]]:
             with Context(TRAINING=0):  # the frozen teacher drops nothing out
-                target = (teacher_net(heard).detach() - shift) * factor
-            answer = student_head(student_net(seen))
-            if objective == "infonce":
-                return objectives.info_nce(answer, teacher_head(target), excluded, temperature)
-            return (objectives.l2_regression if objective == "l2" else objectives.cosine_regression)(answer, target)
+                told = teacher_net.tokens(heard).detach()
+                target = (teacher_net.pool(told) - shift) * factor
+            said = student_net.tokens(seen)
+            answer = student_head(student_net.pool(said))
+            assigned = [push(queue, target) for queue in carried.values()]
+            if contrast:
+                key = teacher_head(carried["queue"].detach() if n_keys else target)
+                found = objectives.info_nce(
+                    answer, key, excluded, learned() if learn_temperature else temperature, balance
+                )
+            else:
+                regression = objectives.l2_regression if objective == "l2" else objectives.cosine_regression
+                found = regression(answer, target)
+            if token_weight:
+                found = found + token_weight * objectives.token_distillation(token_head(said), told, resampling)
+            return found, assigned
 
-        def make_batch(chosen: np.ndarray, step: int, options: TrainingOptions) -> tuple[np.ndarray, ...]:
+        def make_batch(rows_of: RowsOf, step: int, options: TrainingOptions) -> tuple[np.ndarray, ...]:
+            chosen = rows_of(step)
             draw = draw_for(config, options, step, len(chosen))
             other = draw_for(teacher.config, options, step, len(chosen))
-            other = None if other is None else with_shift_of(other, draw)
+            other = None if other is None else with_clock_of(other, draw, warp=token_weight > 0)
             seen = seen_by_net(accel, chosen, config, draw, options.n_jobs)
             heard = seen_by_net(ppg, chosen, teacher.config, other, options.n_jobs)
-            return seen, heard, no_negatives(chosen, chosen, people, starts, length)
+            return (
+                seen,
+                heard,
+                no_negatives(chosen, recent_rows(rows_of, step, n_keys or len(chosen)), people, starts, length),
+            )
 
         identity = {
             "training": "distillation",
             "config": config,
             "teacher": content_hash(teacher.weights, teacher.config),
-            "objective": objective,
-            "temperature": temperature,
+            "settings": [objective, temperature, balance, learn_temperature, queue_size, token_weight],
             "data": fingerprint({"accel": accel, "ppg": ppg}, {"groups": groups, "starts": starts, "rows": rows}),
         }
         history = fit(
@@ -144,15 +185,18 @@ def train_distilled(
             groups=groups,
             identity=identity,
             together=windows_per_participant,
+            carried=carried,
             start=start,
         )
         heads = {"student": get_weights(student_head), "teacher": {"mean": mean, "scale": scale}}
-        if objective == "infonce":
+        if contrast:
             heads["teacher"] |= get_weights(teacher_head)
+        if contrast and learn_temperature:
+            heads["temperature"] = {"value": to_numpy(learned())}
         return finish(config, student_net, history, heads)
 
 
-def _check_settings(config, teacher_config, objective: str, temperature: float) -> None:
+def _check_settings(config, teacher_config, objective, temperature, balance, queue_size, token_weight) -> None:
     for key in ("sampling_rate", "n_samples"):
         if config[key] != teacher_config[key]:
             raise ValueError(
@@ -163,6 +207,12 @@ def _check_settings(config, teacher_config, objective: str, temperature: float) 
         raise ValueError(f"objective is {objective!r}; expected one of {OBJECTIVES}")
     if not temperature > 0:
         raise ValueError(f"temperature is {temperature!r}; expected a positive number such as 0.1")
+    if not 0 <= balance <= 1:
+        raise ValueError(f"balance is {balance!r}; expected 0 to 1, such as 0.5 for both directions alike")
+    if queue_size < 0:
+        raise ValueError(f"queue_size is {queue_size!r}; expected the number of windows to keep, 0 for none")
+    if not token_weight >= 0:
+        raise ValueError(f"token_weight is {token_weight!r}; expected a weight of 0 or more")
 
 
 def _teacher_statistics(

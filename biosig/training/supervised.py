@@ -13,7 +13,7 @@ from biosig.nets.encoders import build_encoder
 from biosig.nets.heads import LinearHead
 from biosig.nets.parameters import get_weights
 from biosig.training import objectives
-from biosig.training._steps import draw_for, finish, fit, rows_with_data, seen_by_net
+from biosig.training._steps import RowsOf, draw_for, finish, fit, rows_with_data, seen_by_net
 from biosig.training.checkpoint import State
 from biosig.training.fitted import Fitted
 from biosig.training.frontends import check_input, with_data
@@ -74,7 +74,8 @@ def train_supervised(
         def loss(seen: Tensor, target: Tensor, mask: Tensor) -> Tensor:
             return objectives.masked_regression(head(net(seen)), target, mask)
 
-        def make_batch(chosen: np.ndarray, step: int, options: TrainingOptions) -> tuple[np.ndarray, ...]:
+        def make_batch(rows_of: RowsOf, step: int, options: TrainingOptions) -> tuple[np.ndarray, ...]:
+            chosen = rows_of(step)
             seen = seen_by_net(x, chosen, config, draw_for(config, options, step, len(chosen)), options.n_jobs)
             return seen, standardised[chosen], known[chosen].astype(np.float32)
 

@@ -11,7 +11,7 @@ from biosig.training.augmentation import (
     apply_changes,
     draw_changes,
     random_rotations,
-    with_shift_of,
+    with_clock_of,
 )
 
 NOTHING = Augmentation(cut_out=0, magnitude_warp=0, noise=0, permutation=0, time_warp=0)
@@ -75,10 +75,20 @@ def test_two_sensors_share_their_shift_alone():
     one = draw_changes(shifting, np.random.default_rng(0), 8, 1, 300)
     two = draw_changes(shifting, np.random.default_rng(1), 8, 3, 300)
     assert not np.array_equal(one.shift, two.shift)
-    joined = with_shift_of(two, one)
+    joined = with_clock_of(two, one)
     np.testing.assert_array_equal(joined.shift, one.shift)
     np.testing.assert_array_equal(joined.mix, two.mix)
-    assert (with_shift_of(two, None).shift == 0).all()  # the other sensor is not changed at all
+    assert (with_clock_of(two, None).shift == 0).all()  # the other sensor is not changed at all
+
+
+def test_two_sensors_share_their_warp_where_moments_matter():
+    warping = Augmentation(shift=1.0, time_warp=1.0)
+    one, two = (draw_changes(warping, np.random.default_rng(seed), 8, 1, 300) for seed in (0, 1))
+    np.testing.assert_array_equal(with_clock_of(two, one).speed, two.speed)
+    np.testing.assert_array_equal(with_clock_of(two, one, warp=True).speed, one.speed)
+    np.testing.assert_array_equal(with_clock_of(two, one, warp=True).shift, one.shift)
+    still = with_clock_of(two, None, warp=True)
+    assert (still.speed == 1).all() and (still.shift == 0).all()
 
 
 def test_amplitude_stays_in_its_range():

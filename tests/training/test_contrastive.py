@@ -44,7 +44,7 @@ def options(**changed):
 def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, architecture, queue_size):
     torch = pytest.importorskip("torch", reason="torch comes with the extra 'bench'")
     made = config(architecture)
-    seen = torch_twin.record_training(monkeypatch, contrastive)
+    seen = torch_twin.record_training(monkeypatch)
     x, groups = people()
     settings = {"temperature": 0.1, "koleo": 0.1, "momentum": 0.8, "queue_size": queue_size}
     train_contrastive(x, made, options=options(), groups=groups, **settings)
@@ -87,6 +87,20 @@ def test_windows_of_one_person_come_together():
     fitted = train_contrastive(x, config(), options=settings, groups=groups, temperature=0.1)
     assert np.mean(fitted.history["loss"][-5:]) < 0.7 * np.mean(fitted.history["loss"][:5])
     assert neighbours_of_the_same_person(fitted) > neighbours_of_the_same_person(random_encoder(config(), 0)) + 0.1
+
+
+def test_held_out_people_are_looked_at_and_leave_copy_and_queue_as_they_were():
+    x, groups = people(9, 6)
+
+    def curves(**changed):
+        held = options(**{"steps": 6, "validation_fraction": 0.4} | changed)
+        history = train_contrastive(x, config(), options=held, groups=groups, queue_size=8).history
+        return history["loss"], history["validation_loss"]
+
+    often, seldom = curves(validate_every=1), curves(validate_every=6)
+    assert often[0] == seldom[0] and often[1][-1] == seldom[1][-1] and len(often[1]) == 6
+    with pytest.raises(ValueError, match=r"held out \(validation_fraction 0\.1\), groups names 1 participants"):
+        curves(validate_every=1, validation_fraction=0.1)
 
 
 def test_hopeless_and_lone_windows_are_left_out():

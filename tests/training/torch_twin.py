@@ -6,12 +6,12 @@ import numpy as np
 
 from biosig.nets.backend import to_numpy
 from biosig.nets.transformer import sinusoids
-from biosig.training import loop
+from biosig.training import _steps, loop
 from biosig.training.schedule import learning_rate
 
 
-def record_training(monkeypatch, module):
-    """Let `module` train as it does, and return a dict that will hold its first weights, its batches and its losses."""
+def record_training(monkeypatch):
+    """Let trainings train as they do; return a dict that will hold the first weights, the batches and the losses."""
     seen: dict = {}
 
     def recording(objective, parameters, make_batch, options, batch_size, **more):
@@ -22,7 +22,7 @@ def record_training(monkeypatch, module):
         seen["losses"] = history["loss"]
         return history
 
-    monkeypatch.setattr(module, "train", recording)
+    monkeypatch.setattr(_steps, "train", recording)
     return seen
 
 
@@ -110,6 +110,7 @@ class Encoder(Weights):
 
 def losses(torch, loss, modules, batches, options):
     """Take AdamW's steps on ``loss(step, *batch)`` as the loop does, and return the losses before each."""
+    torch.set_num_threads(1)
     weights = [w for module in modules for w in module.by_name.values()]
     groups = [
         {"params": [w for w in weights if w.ndim > 1], "weight_decay": options.weight_decay},
