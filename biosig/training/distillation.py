@@ -126,7 +126,7 @@ def train_distilled(
         shared = SHARED_FEATURES if contrast else teacher_net.n_features
         student_head = ProjectionHead(student_net.n_features, 4 * student_net.n_features, shared, rng)
         teacher_head = ProjectionHead(teacher_net.n_features, 4 * teacher_net.n_features, shared, rng)
-        trained = {"student": student_net, "student_head": student_head}
+        trained: dict[str, Any] = {"student": student_net, "student_head": student_head}
         if contrast:
             trained["teacher_head"] = teacher_head
         if contrast and learn_temperature:
