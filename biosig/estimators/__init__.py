@@ -5,6 +5,7 @@ from biosig.estimators.preprocessing import (
     BandEnvelope,
     BandpassFilter,
     GravityRemover,
+    OrientationFree,
     Resampler,
     WindowNormalizer,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "DistilledEncoder",
     "GravityRemover",
     "MaskedAutoencoder",
+    "OrientationFree",
     "PPGTargets",
     "PretrainedEncoder",
     "Resampler",

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from biosig._checks import check_sampling_rate, check_windows
-from biosig.signals import band_envelope, bandpass, remove_gravity, resample
+from biosig.signals import band_envelope, bandpass, normalise_windows, orientation_free, remove_gravity, resample
 
 
 class WindowTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
@@ -102,19 +102,23 @@ class GravityRemover(WindowTransformer):
         Hz. Slower changes than this count as gravity.
     order : int, default=4
         Order of the Butterworth filter, applied forward and backward.
+    n_jobs : int, optional
+        Threads; None uses all cores.
 
     See Also
     --------
     biosig.remove_gravity : the function behind it.
     """
 
-    def __init__(self, sampling_rate=64.0, *, cutoff=0.5, order=4):
+    def __init__(self, sampling_rate=64.0, *, cutoff=0.5, order=4, n_jobs=None):
         self.sampling_rate = sampling_rate
         self.cutoff = cutoff
         self.order = order
+        self.n_jobs = n_jobs
 
     def _apply(self, X):
-        return remove_gravity(X, check_sampling_rate(self.sampling_rate), cutoff=self.cutoff, order=self.order)
+        rate = check_sampling_rate(self.sampling_rate)
+        return remove_gravity(X, rate, cutoff=self.cutoff, order=self.order, n_jobs=self.n_jobs)
 
 
 class BandpassFilter(WindowTransformer):
@@ -128,38 +132,94 @@ class BandpassFilter(WindowTransformer):
         Edges of the band (Hz); the defaults suit PPG.
     order : int, default=3
         Order of the Butterworth filter, applied forward and backward.
+    n_jobs : int, optional
+        Threads; None uses all cores.
 
     See Also
     --------
     biosig.bandpass : the function behind it.
     """
 
-    def __init__(self, sampling_rate=64.0, *, low=0.5, high=8.0, order=3):
+    def __init__(self, sampling_rate=64.0, *, low=0.5, high=8.0, order=3, n_jobs=None):
         self.sampling_rate = sampling_rate
         self.low = low
         self.high = high
         self.order = order
+        self.n_jobs = n_jobs
 
     def _apply(self, X):
-        return bandpass(X, check_sampling_rate(self.sampling_rate), low=self.low, high=self.high, order=self.order)
+        rate = check_sampling_rate(self.sampling_rate)
+        return bandpass(X, rate, low=self.low, high=self.high, order=self.order, n_jobs=self.n_jobs)
 
 
 class WindowNormalizer(WindowTransformer):
     """Scale each channel of each window to mean 0 and standard deviation 1.
 
     Constant channels become zeros. Missing samples are left out of the statistics and stay NaN.
+
+    Parameters
+    ----------
+    n_jobs : int, optional
+        Threads; None uses all cores.
+
+    See Also
+    --------
+    biosig.signals.normalise_windows : the function behind it.
     """
 
+    def __init__(self, *, n_jobs=None):
+        self.n_jobs = n_jobs
+
     def _apply(self, X):
-        with np.errstate(invalid="ignore", over="ignore"):
-            valid = np.isfinite(X)
-            count = np.maximum(valid.sum(axis=-1, keepdims=True), 1)
-            mean = np.where(valid, X, 0).sum(axis=-1, keepdims=True, dtype=np.float64) / count
-            centred = X - mean
-            power = np.where(valid, centred * centred, 0).sum(axis=-1, keepdims=True) / count
-            # Rounding leaves a constant of 1e6 with a standard deviation of about 1e-10: no variation at all.
-            scale = np.where(power > (1e-6 * np.abs(mean)) ** 2, np.sqrt(power), np.inf)
-        return (centred / scale).astype(np.float32)
+        return normalise_windows(X, n_jobs=self.n_jobs)
+
+
+class OrientationFree(WindowTransformer):
+    """Movement without gravity in a form that does not depend on how the sensor was put on.
+
+    Parameters
+    ----------
+    sampling_rate : float, default=64.0
+        Hz.
+    form : {"magnitude", "axes", "vertical_horizontal"}, default="vertical_horizontal"
+        Length of the acceleration less 1 g (one channel), the axes without gravity (three), or the movement along
+        gravity and across it (two).
+    cutoff, order : float, int, default=0.5, 4
+        Of the filter that tells gravity from movement (Hz).
+    n_jobs : int, optional
+        Threads; None uses all cores.
+
+    See Also
+    --------
+    biosig.orientation_free : the function behind it.
+
+    Notes
+    -----
+    The windows must still hold gravity: those of `biosig.segment` do not.
+    """
+
+    def __init__(self, sampling_rate=64.0, *, form="vertical_horizontal", cutoff=0.5, order=4, n_jobs=None):
+        self.sampling_rate = sampling_rate
+        self.form = form
+        self.cutoff = cutoff
+        self.order = order
+        self.n_jobs = n_jobs
+
+    def _apply(self, X):
+        return orientation_free(
+            X,
+            check_sampling_rate(self.sampling_rate),
+            form=self.form,
+            cutoff=self.cutoff,
+            order=self.order,
+            n_jobs=self.n_jobs,
+        )
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the outgoing channels."""
+        check_is_fitted(self, "n_channels_in_")
+        names = {"magnitude": ["magnitude"], "axes": ["x", "y", "z"], "vertical_horizontal": ["vertical", "horizontal"]}
+        return np.asarray(names[self.form], dtype=object)
 
 
 class BandEnvelope(WindowTransformer):

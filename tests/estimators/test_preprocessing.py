@@ -8,7 +8,15 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 import biosig
-from biosig.estimators import BandEnvelope, BandpassFilter, GravityRemover, PPGTargets, Resampler, WindowNormalizer
+from biosig.estimators import (
+    BandEnvelope,
+    BandpassFilter,
+    GravityRemover,
+    OrientationFree,
+    PPGTargets,
+    Resampler,
+    WindowNormalizer,
+)
 
 RATE = 64.0
 STEPS = {
@@ -17,6 +25,9 @@ STEPS = {
     "band": BandpassFilter(RATE, low=0.7, high=6.0),
     "normalise": WindowNormalizer(),
     "envelope": BandEnvelope(RATE),
+    "magnitude": OrientationFree(RATE, form="magnitude"),
+    "axes": OrientationFree(RATE, form="axes"),
+    "vertical": OrientationFree(RATE),
 }
 
 
@@ -72,7 +83,23 @@ def test_steps_do_what_their_functions_do(windows):
     np.testing.assert_array_equal(pipeline.fit_transform(windows), expected)
 
 
+def test_a_turned_sensor_sees_the_same_movement(windows):
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0].astype(np.float32)
+    for form in ("magnitude", "vertical_horizontal"):
+        step = OrientationFree(RATE, form=form).fit(windows)
+        np.testing.assert_allclose(step.transform(turn @ windows), step.transform(windows), atol=1e-5)
+    with pytest.raises(ValueError, match="one row each for x, y and z"):
+        OrientationFree(RATE).fit(windows[:, :2])
+
+
 class TestWindowNormalizer:
+    def test_does_what_its_function_does(self, windows):
+        gappy = windows.copy()
+        gappy[1, 0, 30:90] = np.nan
+        gappy[2, 1] = 0.25
+        expected = biosig.signals.normalise_windows(gappy)
+        np.testing.assert_array_equal(WindowNormalizer(n_jobs=1).fit_transform(gappy), expected)
+
     def test_mean_zero_and_sd_one(self, windows):
         z = WindowNormalizer().fit_transform(windows)
         np.testing.assert_allclose(z.mean(axis=-1), 0, atol=1e-5)
