@@ -30,6 +30,7 @@ CALLS = {
     "estimate_gravity": lambda x: signals.estimate_gravity(x, 64),
     "bandpass": lambda x: signals.bandpass(x, 64),
     "magnitude": lambda x: signals.orientation_free(x, 64),
+    "axes": lambda x: signals.orientation_free(x, 64, form="axes"),
     "vertical_horizontal": lambda x: signals.orientation_free(x, 64, form="vertical_horizontal"),
     "cut": lambda x: signals.cut(x, 10, length=2, normalise=True),
 }
@@ -136,7 +137,12 @@ RATE_CALLS = {
     "calibrate": signals.calibrate,
     "non_wear": signals.non_wear,
     "cut": signals.cut,
+    "segment": lambda x, r: signals.segment(recording_of(x), length=1.0, sampling_rate=r),
 }
+
+
+def recording_of(x):
+    return xr.Dataset({"accel": (("axis", "time_accel"), x)}, coords={"time_accel": np.arange(x.shape[1]) / 50})
 
 
 @pytest.mark.parametrize("name", RATE_CALLS)
@@ -152,6 +158,20 @@ def test_other_things_than_numbers_are_refused(name, kind):
     x = np.array([["1", "2", "3"] * 20] * 3, object).astype(int).astype(kind)
     with pytest.raises(ValueError, match=r"real numbers|expected"):
         CALLS[name](x)
+
+
+@given(x=arrays())
+def test_gates_count_windows_of_anything(x):
+    if x.shape[1] < 100:
+        return
+    windows = signals.segment(recording_of(x), length=1.0, across_gaps=True, n_jobs=1)
+    kept = signals.Gate().mask(windows)
+    told = signals.Gate().coverage(windows)
+    assert told["n_kept"] == kept.sum() and told["n_windows"] == kept.size
+    gated = signals.segment(recording_of(x), length=1.0, across_gaps=True, gate=signals.Gate(), n_jobs=1)
+    assert gated.sizes["window"] == kept.sum()
+    if not np.isfinite(x.astype(np.float64)).any():
+        assert not kept.any()
 
 
 @pytest.mark.parametrize("limit", ["max_motion", "min_valid", "min_ppg_quality", "max_non_wear"])
