@@ -8,6 +8,8 @@ that are missing are said to be. Intervals resample participants.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import itertools
 import os
 import sys
@@ -41,6 +43,7 @@ class Finding(NamedTuple):
     gate: float
     confidence: float
     n_people: int
+    error: float
     better_than_constant: bool
     worse_than_constant: bool
     better_than_shuffled: bool
@@ -124,7 +127,7 @@ def table_row(table: pd.DataFrame, gate: float, method: str, confidence: float) 
         constant.low > 0 and clear(constant),
         shuffled.high < 0 and clear(shuffled),
     )
-    return line, Finding(method, gate, confidence, n_people, *beaten)
+    return line, Finding(method, gate, confidence, n_people, means["method"].estimate, *beaten)
 
 
 def told(interval) -> str:
@@ -160,11 +163,12 @@ def reading(findings: list[Finding], n_people: int) -> list[str]:
     return lines
 
 
-def report(title: str, tables: list[pd.DataFrame], note: str) -> None:
+def report(title: str, tables: list[pd.DataFrame], note: str) -> str:
+    """Print the table of one data set; returns what it says in a sentence."""
     print(f"\n## {title}\n\n{note}\n")
     if not tables:
         print("Not on this machine.")
-        return
+        return f"{title}: not on this machine."
     table = pd.concat(tables, ignore_index=True)
     found = np.isfinite(table["reference"])
     people = table["participant"].nunique()
@@ -185,6 +189,15 @@ def report(title: str, tables: list[pd.DataFrame], note: str) -> None:
         if finding is not None:
             findings.append(finding)
     print("\n" + "\n".join(reading(findings, people)))
+    if people < FEWEST:
+        best = min(findings, key=lambda f: f.error)
+        return f"{title}: least error {best.error:.1f} beats/min ({best.method}, confidence {best.confidence:g})."
+    read = [f for f in findings if f.n_people >= FEWEST]
+    count = lambda name: sum(getattr(f, name) for f in read)
+    return (
+        f"{title}: of {len(read)} rows, {count('better_than_constant')} are better than a constant and "
+        f"{count('worse_than_constant')} worse; {count('better_than_shuffled')} better than their own rates shuffled."
+    )
 
 
 def polar_recording(folder: Path):
@@ -233,27 +246,34 @@ def main() -> None:
         "median* needs that person's reference, so it is no estimator. Errors in beats/min; 95 % intervals in brackets "
         "resample people. Motion is that of `biosig.segment`."
     )
-    report(
-        "WESAD, Empatica E4",
-        tables["wesad_e4"],
-        "Reference: PPG of the same minute where `ppg_targets` believes it. The accelerometer's step is 15.6 mg.",
+    sections = (
+        (
+            "WESAD, Empatica E4",
+            tables["wesad_e4"],
+            "Reference: PPG of the same minute where `ppg_targets` believes it. The accelerometer's step is 15.6 mg.",
+        ),
+        ("Stress-Predict, Empatica E4", tables["stress_predict_e4"], "Reference and device as above."),
+        (
+            "Polar Verity Sense, one still person",
+            clear,
+            "A positive control: steps of 1 mg, 52 Hz, upper arm. The rate hardly varies, so a constant does well too.",
+        ),
+        (
+            "Simulated cohort, watch",
+            simulated["watch"],
+            "Steps of 0.5 mg at 50 Hz, beats of 1 to 5 mg that do not depend on the rate; the reference is the truth.",
+        ),
+        (
+            "Simulated cohort, E4",
+            simulated["e4"],
+            "People drawn in the same way, on a simulated E4: steps of 15.6 mg at 32 Hz.",
+        ),
     )
-    report("Stress-Predict, Empatica E4", tables["stress_predict_e4"], "Reference and device as above.")
-    report(
-        "Polar Verity Sense, one still person",
-        clear,
-        "A positive control: steps of 1 mg, 52 Hz, upper arm. The rate hardly varies, so a constant does well too.",
-    )
-    report(
-        "Simulated cohort, watch",
-        simulated["watch"],
-        "Steps of 0.5 mg at 50 Hz, beats of 1 to 5 mg that do not depend on the rate; the reference is the truth.",
-    )
-    report(
-        "Simulated cohort, E4",
-        simulated["e4"],
-        "People drawn in the same way, on a simulated E4: steps of 15.6 mg at 32 Hz.",
-    )
+    body = io.StringIO()
+    with contextlib.redirect_stdout(body):
+        findings = [report(*section) for section in sections]
+    print("\n## In short\n\n- " + "\n- ".join(findings))
+    print(body.getvalue().rstrip())
 
 
 if __name__ == "__main__":
