@@ -38,7 +38,8 @@ class Fitted:
         Of the training, see `biosig.training.loop.train`.
     heads : dict of str to dict of str to array
         What stood on the embedding while it was trained: ``"student"`` and ``"teacher"`` after distillation (for
-        `project`), ``"regression"`` after supervised training (for `predict`).
+        `project`), ``"regression"`` or ``"classification"`` after supervised training (for
+        `predict`).
     state : State or None
         From which the training that made it can go on; None for an encoder that was not trained here.
     """
@@ -50,18 +51,55 @@ class Fitted:
     state: State | None = None
 
     def predict(self, x, *, batch_size: int = 64, n_jobs: int | None = None, progress: bool = False) -> np.ndarray:
-        """Return the targets (n_windows, n_targets), float32 in the units given for training; NaN without data.
+        """Return what the encoder was trained to tell of windows.
+
+        Returns
+        -------
+        array
+            Targets (n_windows, n_targets), float32 in the units given for training, NaN without data. Or labels
+            (n_windows,), those of the most probable classes; where windows without data are among them, NaN for these
+            if labels are numbers, None if not.
 
         Raises
         ------
         ValueError
             When the encoder was not trained on targets.
         """
-        if "regression" not in self.heads:
-            raise ValueError("this encoder was not trained on targets; use train_supervised, or a probe on embed(...)")
+        if "classification" in self.heads:
+            probabilities = self.probabilities(x, batch_size=batch_size, n_jobs=n_jobs, progress=progress)
+            classes = self.heads["classification"]["classes"]
+            labels, hopeless = classes[probabilities.argmax(axis=1)], np.isnan(probabilities[:, 0])
+            if hopeless.any():
+                numbers = np.issubdtype(classes.dtype, np.number)
+                labels = labels.astype(np.float64 if numbers else object)
+                labels[hopeless] = np.nan if numbers else None
+            return labels
+        said = self._said("regression", x, batch_size=batch_size, n_jobs=n_jobs, progress=progress)
         head = self.heads["regression"]
-        embedding = embed(x, self.config, self.weights, batch_size=batch_size, n_jobs=n_jobs, progress=progress)
-        return (embedding @ head["weight"] + head["bias"]) * head["scale"] + head["mean"]
+        return said * head["scale"] + head["mean"]
+
+    def probabilities(
+        self, x, *, batch_size: int = 64, n_jobs: int | None = None, progress: bool = False
+    ) -> np.ndarray:
+        """Return the probability of each class, (n_windows, n_classes) float32; NaN rows without data.
+
+        Raises
+        ------
+        ValueError
+            When the encoder was not trained on classes.
+        """
+        said = self._said("classification", x, batch_size=batch_size, n_jobs=n_jobs, progress=progress)
+        shares = np.exp(said - said.max(axis=1, keepdims=True))
+        return shares / shares.sum(axis=1, keepdims=True)
+
+    def _said(self, task: str, x, **settings) -> np.ndarray:
+        """Return what the head of a task makes of the embeddings of windows."""
+        if task not in self.heads:
+            raise ValueError(
+                f"this encoder was not trained on targets for {task}; use train_supervised, or a probe on embed(...)"
+            )
+        head = self.heads[task]
+        return embed(x, self.config, self.weights, **settings) @ head["weight"] + head["bias"]
 
 
 def make_config(
