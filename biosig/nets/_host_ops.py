@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 from biosig_kernels import nn_convolution, nn_elementwise, nn_rows, nn_swish
-from tinygrad import Tensor
+from tinygrad import Tensor, dtypes
 
 from biosig.nets._host_blocks import GRAIN, blocks, partials, rows_and_width
 from biosig.nets._host_residual import inverted_residual
@@ -22,6 +22,7 @@ from biosig.nets.backend import host_call
 __all__ = [
     "attention",
     "depthwise_conv",
+    "dropout",
     "gather_tokens",
     "gelu",
     "inverted_residual",
@@ -157,6 +158,23 @@ def swish(x: Tensor) -> Tensor:
         return host_call(_swish_backward, [shape], [g, *inputs])
 
     return host_call(_swish, [shape], [x.reshape(shape)], gradient=gradient)[0].reshape(*x.shape)
+
+
+def _dropout(y, x, seed, rate):
+    bits, threshold, scale = np.uint32(seed[0]), np.uint32(rate * 2**32), np.float32(1 / (1 - rate))
+    over_slices(lambda _, a, b: nn_elementwise.dropout(x, bits, threshold, scale, y, a, b), len(x), 4096)
+
+
+def dropout(x: Tensor, rate: float) -> Tensor:
+    shape = (int(x.numel()),)
+
+    def gradient(g, inputs):
+        return host_call(_dropout, [shape], [g, inputs[1]], options=(rate,))[0], None
+
+    seed = Tensor.randint(1, low=0, high=2**31 - 1, dtype=dtypes.int32)
+    return host_call(_dropout, [shape], [x.reshape(shape), seed], options=(rate,), gradient=gradient)[0].reshape(
+        *x.shape
+    )
 
 
 def _layer_norm(y, x, w, b, eps):

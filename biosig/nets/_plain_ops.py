@@ -21,6 +21,10 @@ def swish(x: Tensor) -> Tensor:
     return x * x.sigmoid()
 
 
+def dropout(x: Tensor, rate: float) -> Tensor:
+    return x.dropout(rate)
+
+
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     centred = x - x.mean(-1, keepdim=True)
     return centred * ((centred * centred).mean(-1, keepdim=True) + eps).rsqrt() * weight + bias

@@ -11,7 +11,7 @@ from types import ModuleType
 from tinygrad import Tensor
 
 from biosig.nets import _host_ops, _plain_ops
-from biosig.nets.backend import uses_host_kernels
+from biosig.nets.backend import in_training_mode, uses_host_kernels
 
 
 def _road() -> ModuleType:
@@ -150,4 +150,4 @@ def gather_tokens(x: Tensor, index: Tensor) -> Tensor:
 
 def dropout(x: Tensor, rate: float) -> Tensor:
     """In training mode, set a share `rate` of all values to zero and scale the others by ``1 / (1 - rate)``."""
-    return x.dropout(rate) if rate else x
+    return _road().dropout(x, rate) if rate and in_training_mode() else x

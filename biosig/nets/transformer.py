@@ -33,7 +33,7 @@ SIZES: dict[str, dict[str, Any]] = {
 
 def configure(size: str, n_channels: int, n_samples: int, sampling_rate: float) -> dict[str, Any]:
     """Complete settings of one size; what depends on the signal is chosen from it."""
-    return {**SIZES[size], "patch": 20, "expansion": 4, "positions": "sinusoidal"}
+    return {**SIZES[size], "patch": 20, "expansion": 4, "positions": "sinusoidal", "dropout": 0.1}
 
 
 def n_features(config: dict[str, Any]) -> int:
@@ -52,6 +52,8 @@ def check(config: dict[str, Any]) -> None:
         )
     if width % n_heads or width % 2:
         raise ValueError(f"width is {width}; expected an even multiple of n_heads ({n_heads})")
+    if not 0 <= config["dropout"] < 1:
+        raise ValueError(f"dropout is {config['dropout']}; expected a share from 0 to less than 1")
     if config["positions"] not in ("sinusoidal", "learned"):
         raise ValueError(f"positions is {config['positions']!r}; expected 'sinusoidal' or 'learned'")
 
@@ -71,10 +73,15 @@ def patches(x: Tensor, length: int) -> Tensor:
 
 
 class Block:
-    """Attention and two linear layers, each added to what comes in, normalised before (Xiong et al. 2020)."""
+    """Attention and two linear layers, each added to what comes in, normalised before (Xiong et al. 2020).
 
-    def __init__(self, width: int, n_heads: int, expansion: int, depth: int, rng: np.random.Generator):
-        self._n_heads = n_heads
+    While training, a share `dropout` of what either adds is dropped, which keeps a small cohort from being memorised.
+    """
+
+    def __init__(
+        self, width: int, n_heads: int, expansion: int, depth: int, rng: np.random.Generator, dropout: float = 0.0
+    ):
+        self._n_heads, self._dropout = n_heads, dropout
         calm = 1 / math.sqrt(2 * depth)  # the sum over all blocks keeps the variance of one
         self.norm1_weight, self.norm1_bias = parameters.ones(width), parameters.zeros(width)
         self.qkv_weight, self.qkv_bias = parameters.matrix(rng, width, 3 * width), parameters.zeros(3 * width)
@@ -88,9 +95,10 @@ class Block:
         """(n_batch, n_tokens, width) in and out."""
         y = ops.layer_norm(x, self.norm1_weight, self.norm1_bias)
         y = ops.attention(ops.linear(y, self.qkv_weight, self.qkv_bias), self._n_heads)
-        x = x + ops.linear(y, self.out_weight, self.out_bias)
+        x = x + ops.dropout(ops.linear(y, self.out_weight, self.out_bias), self._dropout)
         y = ops.layer_norm(x, self.norm2_weight, self.norm2_bias)
-        return x + ops.mlp(y, self.mlp_in_weight, self.mlp_in_bias, self.mlp_out_weight, self.mlp_out_bias)
+        y = ops.mlp(y, self.mlp_in_weight, self.mlp_in_bias, self.mlp_out_weight, self.mlp_out_bias)
+        return x + ops.dropout(y, self._dropout)
 
 
 class TransformerEncoder:
@@ -117,7 +125,9 @@ class TransformerEncoder:
             self.positions = parameters.parameter(0.02 * rng.standard_normal((self.n_tokens, width)))
         else:
             self.positions = from_numpy(sinusoids(self.n_tokens, width)).is_param_(False)
-        self.blocks = [Block(width, config["n_heads"], config["expansion"], depth, rng) for _ in range(depth)]
+        self.blocks = [
+            Block(width, config["n_heads"], config["expansion"], depth, rng, config["dropout"]) for _ in range(depth)
+        ]
         self.norm_weight, self.norm_bias = parameters.ones(width), parameters.zeros(width)
 
     def tokens(self, x: Tensor, visible: Tensor | None = None) -> Tensor:

@@ -132,7 +132,7 @@ def make_config(
     normalisation : {"zscore", "none"}
         Scaling within each window and channel, after the front end.
     dropout : float, optional
-        Share of the pooled features dropped in training. Only convolutions have it; a transformer ignores it.
+        Share dropped in training: of the pooled features (convolutions), or of what each layer adds (transformer).
     **settings
         Further settings of `encoder_config`.
 
@@ -158,7 +158,7 @@ def make_config(
     shown: dict[str, Any] = json.loads(json.dumps(front_end))  # a copy of its own, tuples as lists
     rate = check_sampling_rate(sampling_rate)
     seen_channels, seen_samples = front_end_shape(shown, n_channels, n_samples, rate)
-    if dropout is not None and architecture != "transformer":
+    if dropout is not None:
         settings["dropout"] = dropout
     encoder = encoder_config(
         architecture,

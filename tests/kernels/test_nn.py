@@ -77,6 +77,21 @@ def test_bias_kernels_touch_only_their_rows(n_rows, n, data):
     np.testing.assert_allclose(sums, 1 + x[mine].astype(np.float64).sum(0), atol=1e-5)
 
 
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_dropout_agrees_with_the_twin_and_drops_its_share(rate):
+    n = 20_000 if not numba.config.DISABLE_JIT else 300
+    x, out = 1 + values(n, scale=0.1), np.full(n, np.nan, np.float32)
+    scale = np.float32(1 / (1 - rate))
+    nn_elementwise.dropout(x, np.uint32(12345), np.uint32(rate * 2**32), scale, out, 0, n // 2)
+    nn_elementwise.dropout(x, np.uint32(12345), np.uint32(rate * 2**32), scale, out, n // 2, n)
+    kept = out != 0
+    np.testing.assert_array_equal(kept[:300], [naive.keeps(i, 12345, rate) for i in range(300)])
+    np.testing.assert_allclose(out[kept], x[kept] * scale)
+    if n > 300:
+        assert np.mean(~kept) == pytest.approx(rate, abs=0.01)
+        assert np.corrcoef(kept[1:], kept[:-1])[0, 1] == pytest.approx(0, abs=0.03)
+
+
 @pytest.mark.parametrize(("n_rows", "n"), [(1, 1), (3, 7), (5, 32), (2, 97)])
 def test_layer_norm_and_its_gradients(n_rows, n):
     x, g = values(n_rows, n), values(n_rows, n, seed=1)

@@ -26,6 +26,14 @@ def slope(function, x, step=1e-5):
     return (function(x + step) - function(x - step)) / (2 * step)
 
 
+def keeps(place, seed, rate):
+    """Whether dropout keeps a place: the bits of place + seed, scrambled by "lowbias32", as a share of all."""
+    h = (place + seed) % 2**32
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        h = (h ^ (h >> shift)) * factor % 2**32
+    return (h ^ (h >> 16)) >= int(rate * 2**32)
+
+
 def gradient(function, x, upstream, step=1e-5):
     """Gradient of ``sum(upstream * function(x))`` by central differences, one value of `x` at a time."""
     x = np.array(x, np.float64)

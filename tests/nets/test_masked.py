@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tinygrad import TinyJit
+from tinygrad import Tensor, TinyJit
 
 from biosig.nets import AdamW, MaskedAutoencoderNet, backend, encoder_config
 from biosig.nets.parameters import named_parameters
@@ -27,6 +27,49 @@ def net_of(architecture, change=None, **options):
 def windows(net, n=4, seed=0):
     shape = (n, 2, net.encoder.config["n_samples"])
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def test_longer_patches_hide_whole_stretches_of_tokens():
+    for architecture in FAMILIES:
+        stretch = net_of(architecture).patch_length
+        net = net_of(architecture, patch=2 * stretch)
+        assert net.patch_length == 2 * stretch and net.n_patches * 2 == net.encoder.n_tokens
+        x, (visible, hidden) = windows(net), masks(net)
+        before = backend.to_numpy(net.reconstruct(*tensors(x, visible, hidden)))
+        assert before.shape == (4, 2 * net.n_hidden, 2 * stretch)
+        cut = x.reshape(4, 2, net.n_patches, net.patch_length)
+        wanted = np.stack(
+            [
+                np.concatenate([cut[b, :, p].reshape(2, 2, stretch).swapaxes(0, 1).reshape(2, -1) for p in hidden[b]])
+                for b in range(4)
+            ]
+        )
+        loss = net.loss(*tensors(x, visible, hidden)).item()
+        assert loss == pytest.approx(np.mean((before - wanted) ** 2), rel=1e-4)
+        for b in range(4):
+            cut[b][:, hidden[b]] += 100
+        np.testing.assert_array_equal(backend.to_numpy(net.reconstruct(*tensors(x, visible, hidden))), before)
+
+
+@pytest.mark.parametrize("patch", [0, 7, 30, 60])
+def test_unsuitable_patches_are_refused(patch):
+    with pytest.raises(ValueError, match=f"patch is {patch} samples; expected a multiple of the 20"):
+        net_of("transformer", patch=patch)
+
+
+@pytest.mark.parametrize("architecture", FAMILIES)
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_depth_of_the_decoder(architecture, depth):
+    net = net_of(architecture, decoder_depth=depth)
+    assert len(net.decoder.blocks) == depth
+    x, (visible, hidden) = windows(net), masks(net)
+    assert np.isfinite(net.loss(*tensors(x, visible, hidden)).item())
+
+
+@pytest.mark.parametrize("options", [{"decoder_depth": -1}, {"decoder_width": 6}])
+def test_impossible_decoders_are_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        net_of("conv", **options)
 
 
 def masks(net, n=4, seed=0):
@@ -87,6 +130,7 @@ def train(architecture, n_steps=40, change=None):
     t = np.arange(net.encoder.config["n_samples"]) / 16
     losses = []
     with backend.training_mode():
+        Tensor.manual_seed(0)  # of dropout
         for i in range(n_steps):
             phase = np.random.default_rng(i).uniform(0, 6, (8, 1, 1))
             x = np.sin(2 * np.pi * 1.0 * t + phase).astype(np.float32).repeat(2, axis=1)

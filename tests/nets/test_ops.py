@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from tinygrad import Tensor, TinyJit
@@ -184,7 +186,7 @@ def test_gather_refuses_places_outside_the_window():
         ops.gather_tokens(x, index).realize()
 
 
-def test_dropout_only_in_training_mode():
+def test_dropout_only_in_training_mode(road):
     x = backend.from_numpy(np.ones((64, 64), np.float32))
     np.testing.assert_array_equal(backend.to_numpy(ops.dropout(x, 0.2)), 1)
     with backend.training_mode():
@@ -195,3 +197,21 @@ def test_dropout_only_in_training_mode():
     np.testing.assert_array_equal(one, two)
     np.testing.assert_allclose(np.unique(one), [0, 1.25])
     assert 0.15 < (one == 0).mean() < 0.25
+
+
+def test_gradient_of_dropout_drops_the_same_places(road):
+    x = backend.from_numpy(values(500)).is_param_(True)
+    with backend.training_mode():
+        out = ops.dropout(x, 0.3)
+        out.sum().backward()
+        kept, slope = backend.to_numpy(out) != 0, backend.to_numpy(x.grad)
+    np.testing.assert_allclose(slope, np.where(kept, 1 / 0.7, 0), rtol=1e-6)
+
+
+def test_jitted_dropout_varies_from_call_to_call(road):
+    x = backend.from_numpy(np.ones(2000, np.float32))
+    step = TinyJit(lambda x: ops.dropout(x, 0.5).realize())
+    with backend.training_mode():
+        outs = [backend.to_numpy(step(x)) for _ in range(5)]
+    for one, two in itertools.pairwise(outs):
+        assert 0.4 < (one != two).mean() < 0.6
