@@ -83,9 +83,7 @@ def retrieval_curves(
         return Panel(draw, (4.2, 3.3), f"{_SCOPES[scope]}, share found first in the largest pool: {', '.join(ends)}.")
 
     scopes = [scope for scope in _SCOPES if any((table["scope"] == scope).any() for table in retrieval.values())]
-    caption = (
-        "Share of windows whose partner is found first, against the size of the pool; bands: 95 % over participants."
-    )
+    caption = f"Share of windows whose {sought} is found first, by size of the pool; bands: 95 % over participants."
     return Plate(name, caption, [panel(scope) for scope in scopes], [*keys.values(), _CHANCE]) if scopes else None
 
 

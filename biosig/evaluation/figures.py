@@ -249,12 +249,14 @@ def motion_errors(table: pd.DataFrame, comparison: Comparison) -> Plate | None:
     reference = comparison.reference
     looks = {reference: Key(reference, ACCENT, "dot"), TRAINING_MEAN: Key(TRAINING_MEAN, PALE, "hollow")}
     looks[OWN_MEDIAN] = Key(OWN_MEDIAN, GREY, "hollow")
-    other = Key("best other method of the target", COLOURS[0], "dot")
+    words = "best rival of the target" if comparison.rivals else "best other method of the target"
+    other = Key(words, COLOURS[0], "dot")
 
     def panel(target: str) -> Panel:
         here = table[table["target"] == target]
         errors = comparison.table[comparison.table["target"] == target].set_index("encoder")["mae"]
-        rivals = errors.drop(index=list(looks), errors="ignore").dropna()
+        named = errors[errors.index.isin(comparison.rivals)]
+        rivals = (named if len(named) else errors).drop(index=list(looks), errors="ignore").dropna()
         best = [str(rivals.idxmin())] if len(rivals) else []
         names = [reference, *best, TRAINING_MEAN, OWN_MEDIAN]
         lows = sorted(here["motion_low"].unique())

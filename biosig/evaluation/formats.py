@@ -41,7 +41,7 @@ def _with_reasons(table: Table) -> list[list[str]]:
 
 def as_text(table: Table) -> str:
     """Plain ASCII with aligned columns, for a terminal."""
-    lines = [table.headers, *_with_reasons(table)]
+    lines = [table.headers, *table.rows]
     lines = [[ascii_only(cell) for cell in line] for line in lines]
     widths = [max(len(line[j]) for line in lines) for j in range(len(table.headers))]
     out = [ascii_only(table.caption)]
@@ -50,7 +50,8 @@ def as_text(table: Table) -> str:
             cell.rjust(width) if j else cell.ljust(width)
             for j, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
-        out.append("  ".join(cells).rstrip())
+        reason = table.reasons[i - 1] if i and table.reasons else ""
+        out.append("  ".join([*cells, f"[{ascii_only(reason)}]" if reason else ""]).rstrip())
         if i == 0:
             out.append("  ".join("-" * width for width in widths))
     return "\n".join(out)

@@ -70,9 +70,9 @@ def _legend(keys: Sequence[Key]) -> str:
 
 def _figure(plate: Plate) -> str:
     panels = [panel_svg(panel, f"{plate.name}-{i}") for i, panel in enumerate(plate.panels)]
-    body = "\n".join(panels) + _legend(plate.legend)
+    body = "\n".join(panels)
     caption = f"<figcaption>{_text(plate.caption)}</figcaption>"
-    return f'<figure><div class="panels">{body}</div>{caption}</figure>'
+    return f'<figure><div class="sheet"><div class="panels">{body}</div>{_legend(plate.legend)}</div>{caption}</figure>'
 
 
 def _tables(tables: Sequence[Table], name: str) -> list[str]:

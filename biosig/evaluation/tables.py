@@ -42,24 +42,13 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
     for target, part in comparison.table.groupby("target", sort=False):
         name, unit = quantity(str(target), comparison.units)
         digits = _decimals(part["mae"])
-        headers = ["encoder", "MAE", "95 % interval", *(["sd of runs"] if repeated else [])]
-        headers += [
-            *(["training MAE"] if trained else []),
-            "r",
-            "r within",
-            "windows",
-            "people",
-            "covered",
-            "reference's error",
-        ]
+        more = [*(["sd of runs"] if repeated else []), *(["training MAE"] if trained else [])]
+        headers = ["encoder", "MAE", "95 % interval", "reference's error", *more]
+        headers += ["r", "r within", "windows", "people", "covered"]
         rows, bold, reasons = [], [], []
         for i, (_, row) in enumerate(part.iterrows()):
             cells = [str(row["encoder"]), _number(row["mae"], digits)]
             cells += [_interval(row["ci95_low"], row["ci95_high"], digits)]
-            cells += [_number(row["run_sd"], digits)] if repeated else []
-            cells += [_number(row["train_mae"], digits)] if trained else []
-            cells += [_number(row["r"], 2), _number(row["r_within"], 2)]
-            cells += [str(row["n_windows"]), str(row["n_participants"]), _percent(row["coverage"])]
             against = "-"
             if row["encoder"] == comparison.reference:
                 bold.append(i)
@@ -70,6 +59,10 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
                     if np.isfinite(found["relative_low"]):
                         against += f" ({100 * found['relative_low']:+.0f} to {100 * found['relative_high']:+.0f})"
             cells.append(against)
+            cells += [_number(row["run_sd"], digits)] if repeated else []
+            cells += [_number(row["train_mae"], digits)] if trained else []
+            cells += [_number(row["r"], 2), _number(row["r_within"], 2)]
+            cells += [str(row["n_windows"]), str(row["n_participants"]), _percent(row["coverage"])]
             rows.append(cells)
             reasons.append(str(row["reason"]))
         caption = f"{name[:1].upper()}{name[1:]}: mean absolute error" + (f" in {unit}" if unit else "")
@@ -266,6 +259,7 @@ def results_text(results: Results) -> str:
         for paragraph in headline_paragraphs(results)
     ]
     if results.comparison is not None:
-        parts += [as_text(_without(table, "r within", "people")) for table in comparison_tables(results.comparison)]
+        less = ("r within", "people", "training MAE", "sd of runs")
+        parts += [as_text(_without(table, *less)) for table in comparison_tables(results.comparison)]
     parts += [as_text(table) for table in top1_tables(results.retrieval)]
     return "\n\n".join(parts) + "\n"
