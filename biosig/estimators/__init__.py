@@ -1,6 +1,7 @@
 """scikit-learn estimators: signal steps, PPG targets, encoders."""
 
 from biosig.estimators.encoders import DistilledEncoder, MaskedAutoencoder, SupervisedEncoder
+from biosig.estimators.participant_mean import ParticipantMean
 from biosig.estimators.preprocessing import (
     BandEnvelope,
     BandpassFilter,
@@ -20,6 +21,7 @@ __all__ = [
     "MaskedAutoencoder",
     "OrientationFree",
     "PPGTargets",
+    "ParticipantMean",
     "PretrainedEncoder",
     "Resampler",
     "SupervisedEncoder",
