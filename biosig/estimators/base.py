@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from biosig._checks import check_sampling_rate, check_windows
+from biosig._checks import check_sampling_rate
 
 MODALITIES = ("accel", "ppg")
 
@@ -26,7 +28,8 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array or xarray.DataArray of shape (n_windows, n_channels, n_samples)
-            At the sampling rate and window length the encoder was trained on.
+            At the sampling rate and window length the encoder was trained on. In memory, or on disk and then read
+            batch by batch, see `biosig.training.sources.open_windows`.
 
         Returns
         -------
@@ -41,16 +44,11 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         embedding = embed(windows, self.config_, self.weights_, n_jobs=getattr(self, "n_jobs", None))
         return _like_input(embedding, X, self.get_feature_names_out())
 
-    def _check_input(self, X, name: str = "X") -> np.ndarray:
-        windows = check_windows(X, name=name, n_channels=self.config_["n_channels"])
-        expected = self.config_["n_samples"]
-        if windows.shape[2] != expected:
-            rate = self.config_["sampling_rate"]
-            raise ValueError(
-                f"{name} has {windows.shape[2]} samples a window; this encoder was trained on {expected} "
-                f"({expected / rate:g} s at {rate:g} Hz): use Resampler, or biosig.segment with that length and rate"
-            )
-        return windows
+    def _check_input(self, X, name: str = "X"):
+        """Return the windows, those on disk left there, or raise ValueError when the encoder does not take them."""
+        from biosig.training.frontends import check_input
+
+        return check_input(X, self.config_, name)
 
     @property
     def _n_features_out(self) -> int:
@@ -76,44 +74,122 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class TrainedEncoder(Encoder):
-    """Base of the encoders that learn; subclasses name their parameters and give ``fit``."""
+    """Base of the encoders that learn: the parameters they share, and how a training is asked for and kept.
+
+    The parameters are the fields of dataclasses, which write the constructor that scikit-learn wants: every parameter
+    by name in its signature, stored and nothing else.
+
+    Parameters
+    ----------
+    architecture : {"conv", "transformer", "efficientnet"}, default="conv"
+        Family of the encoder. Convolutions learn faster on small budgets.
+    size : str, default="tiny"
+        Named size of the encoder.
+    front_end : {"samples", "envelopes"}, optional
+        What the encoder is shown: the samples as they are, or log band envelopes at a low rate (see
+        `biosig.estimators.BandEnvelope`). None takes envelopes for acceleration and samples for PPG.
+    n_steps : int, default=400
+        Training steps.
+    batch_size : int, default=64
+        Windows a step.
+    learning_rate : float, default=3e-3
+        Highest learning rate of AdamW; linear warm-up, then cosine.
+    weight_decay : float, default=0.05
+        Decoupled weight decay.
+    dropout : float, default=0.2
+        Share of features dropped while training.
+    augment : bool, default=True
+        Whether windows are augmented while training.
+    validation_fraction : float, default=0.0
+        Share of the participants held out; the weights kept are then those with the lowest loss on their windows.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the weights of the last ``fit`` instead of new ones.
+    checkpoint : path, optional
+        Folder from which the same ``fit``, interrupted or killed, goes on; it ends with the weights it would have had.
+        One folder a fit; needs a `random_state`.
+    options : dict, optional
+        Further fields of `biosig.training.TrainingOptions`, such as ``{"patience": 5, "schedule": "step"}``.
+    random_state : int, RandomState instance or None, default=None
+        Seed; an int makes runs repeat exactly on one machine with the same number of threads.
+    n_jobs : int, optional
+        Threads; None uses all cores.
+    verbose : int, default=0
+        1 shows a progress bar.
+    """
+
+    architecture: str = "conv"
+    size: str = "tiny"
+    front_end: str | None = None
+    n_steps: int = 400
+    batch_size: int = 64
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.05
+    dropout: float = 0.2
+    augment: bool = True
+    validation_fraction: float = 0.0
+    warm_start: bool = False
+    checkpoint: str | os.PathLike | None = None
+    options: dict[str, Any] | None = None
+    random_state: Any = None
+    n_jobs: int | None = None
+    verbose: int = 0
 
     def _options(self, modality: str):
         from biosig.training import TrainingOptions
 
-        return TrainingOptions(
-            steps=self.n_steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            augment=self.augment,
-            random_state=int(check_random_state(self.random_state).randint(2**31 - 1)),
-            n_jobs=self.n_jobs,
-            progress=bool(self.verbose),
-            label=f"{type(self).__name__} ({modality})",
-        )
+        if self.checkpoint is not None and self.random_state is None:
+            raise ValueError("checkpoint needs a random_state, such as 0: without it the next fit would be another one")
+        own = {
+            "steps": self.n_steps,
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "weight_decay": self.weight_decay,
+            "augment": self.augment,
+            "validation_fraction": self.validation_fraction,
+            "checkpoint": self.checkpoint,
+            "random_state": int(check_random_state(self.random_state).randint(2**31 - 1)),
+            "n_jobs": self.n_jobs,
+            "progress": bool(self.verbose),
+            "label": f"{type(self).__name__} ({modality})",
+        }
+        known = {field.name for field in fields(TrainingOptions)} - own.keys()
+        unknown = sorted((self.options or {}).keys() - known)
+        if unknown:
+            raise ValueError(f"options has {unknown}; expected some of {sorted(known)}, the rest are parameters")
+        return TrainingOptions(**own, **(self.options or {}))
 
-    def _config(self, windows: np.ndarray, modality: str) -> dict:
-        """Return what to build for these windows; acceleration is seen as band envelopes unless told otherwise."""
+    def _prepared(self, X, modality: str, go_on: bool) -> tuple[dict, Any]:
+        """Return what to build for these windows, and the state to go on from (None: from the beginning).
+
+        Acceleration is seen as band envelopes unless told otherwise.
+        """
         from biosig.training import make_config
+        from biosig.training.sources import open_windows
 
-        front_end = self.front_end or ("envelopes" if modality == "accel" else "samples")
-        return make_config(
+        if go_on and hasattr(self, "state_"):
+            return self.config_, self.state_
+        shape = open_windows(X, name="X").shape
+        config = make_config(
             architecture=self.architecture,
             size=self.size,
             modality=modality,
-            n_channels=windows.shape[1],
-            n_samples=windows.shape[2],
+            n_channels=shape[1],
+            n_samples=shape[2],
             sampling_rate=check_sampling_rate(self.sampling_rate),
-            front_end=front_end,
+            front_end=self.front_end or ("envelopes" if modality == "accel" else "samples"),
             dropout=self.dropout,
         )
+        return config, None
 
-    def _keep(self, fitted) -> None:
+    def _keep(self, fitted):
         self.config_ = fitted.config
         self.weights_ = fitted.weights
         self.history_ = fitted.history
+        self.heads_ = fitted.heads
+        self.state_ = fitted.state
+        return self
 
 
 def check_modality(modality: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def train_contenders(
         Features have one row for each entry of `use`.
     """
     table = cohort.table
-    common = {
+    common: dict[str, Any] = {
         "sampling_rate": cohort.sampling_rate,
         "architecture": budget.architecture,
         "size": budget.size,

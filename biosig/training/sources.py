@@ -28,7 +28,7 @@ class StoredWindows:
     """
 
     def __init__(self, parts: list[Any]):
-        self._parts = parts
+        self.parts = parts
         self._edges = np.cumsum([0, *[int(part.shape[0]) for part in parts]])
         self.shape = (int(self._edges[-1]), int(parts[0].shape[1]), int(parts[0].shape[2]))
         self.ndim = 3
@@ -40,7 +40,7 @@ class StoredWindows:
         """Return copies of windows, float32; `rows` is a slice, or an array of numbers or of bool."""
         rows = np.arange(len(self))[rows]
         windows = np.empty((len(rows), *self.shape[1:]), dtype=np.float32)
-        for part, first, stop in zip(self._parts, self._edges[:-1], self._edges[1:], strict=True):
+        for part, first, stop in zip(self.parts, self._edges[:-1], self._edges[1:], strict=True):
             here = np.flatnonzero((rows >= first) & (rows < stop))
             if len(here):
                 _read(part, rows[here] - first, windows, here)
@@ -81,7 +81,9 @@ def open_windows(x: Any, *, name: str = "x", n_channels: int | None = None) -> n
     ValueError
         For windows of another shape, or parts that differ in theirs.
     """
-    if _is_array(x) and x.ndim == 3 and not _is_in_memory(x):
+    if isinstance(x, StoredWindows):
+        parts = x.parts
+    elif _is_array(x) and x.ndim == 3 and not _is_in_memory(x):
         parts = [x]
     elif isinstance(x, (list, tuple)) and x and all(_is_array(part) and part.ndim == 3 for part in x):
         parts = list(x)
