@@ -9,6 +9,7 @@ import pandas as pd
 from accuracy_ppg_methods import (
     MEASURES,
     MISSING,
+    PEERS,
     SEED,
     concatenate,
     measure,
@@ -106,17 +107,16 @@ def bidmc(folder: Path, most: int | None) -> list[str]:
     mae = print_table(concatenate(measured), pd.concat(references, ignore_index=True), good, group)
     share = (good & sure).sum() / sure.sum()
     ours, peers = "biosig msptdfast", ("NeuroKit2 elgendi", "NeuroKit2 charlton")
-    beside = lambda values, shown: ", ".join(
-        f"{peer} {value:{shown}}" for peer, value in zip(peers, values, strict=True)
-    )
+    beside = lambda found, rows: ", ".join(f"{peer} {found[(rows, peer)]:.4f}" for peer in peers)
+    rates = lambda rows: ", ".join(f"{peer} {mae[(rows, peer, 'rate')]:.2f}" for peer in PEERS)
     return [
         f"BIDMC, beats against ECG, minutes that biosig believes ({share:.1%}): F1 {f1['believed', ours]:.4f} "
-        f"{verdict(f1['believed', ours], 0.99, True)}; {beside([f1['believed', peer] for peer in peers], '.4f')}. All "
-        f"minutes: {f1['every', ours]:.4f}; {beside([f1['every', peer] for peer in peers], '.4f')}.",
+        f"{verdict(f1['believed', ours], 0.99, True)}; {beside(f1, 'believed')}. All "
+        f"minutes: {f1['every', ours]:.4f}; {beside(f1, 'every')}.",
         f"BIDMC, heart rate, believed minutes: MAE {mae['believed', 'biosig', 'rate']:.2f} beats/min "
         f"{verdict(mae['believed', 'biosig', 'rate'], 0.5, False)}; "
-        f"{beside([mae['believed', peer, 'rate'] for peer in peers], '.2f')}. All minutes: "
-        f"{mae['every', 'biosig', 'rate']:.2f}; {beside([mae['every', peer, 'rate'] for peer in peers], '.2f')}.",
+        f"{rates('believed')}. All minutes: "
+        f"{mae['every', 'biosig', 'rate']:.2f}; {rates('every')}.",
         f"BIDMC, the same beats as NeuroKit2's charlton, believed minutes: F1 {clean['charlton', 0.0].f1:.4f} "
         f"{verdict(clean['charlton', 0.0].f1, 0.995, True)}. The ECG confirms {clean['charlton', 0.0].ours_real} of "
         f"the {clean['charlton', 0.0].ours} beats that biosig alone finds, and {clean['charlton', 0.0].theirs_real} of "
