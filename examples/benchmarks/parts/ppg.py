@@ -125,10 +125,10 @@ def agreement(ppg, truth, found: dict[int, Found], rates) -> str:
         f"median {np.median(values):.3f}, most {values.max():.2f}, {(values <= 0.1).mean():.0%} <= 0.1"
     )
     text = (
-        f"beats of {len(some)} windows: F1 {whole.f1:.4f} (asked: 0.995), without the first and last {EDGE:g} s {inside.f1:.4f}; "
-        f"{whole.ours} only biosig's, {whole.ours_real} of them real, and {whole.theirs} only NeuroKit2's, "
-        f"{whole.theirs_real} real. Rates apart, beats/min (asked: 0.1): {span(apart)}; same definition, over the stretch that both "
-        f"cover: {span(even)}"
+        f"beats of {len(some)} windows: F1 {whole.f1:.4f} (asked: 0.995), without the first and last {EDGE:g} s "
+        f"{inside.f1:.4f}; {whole.ours} only biosig's, {whole.ours_real} of them real, and {whole.theirs} only "
+        f"NeuroKit2's, {whole.theirs_real} real. Rates apart, beats/min (asked: 0.1): {span(apart)}; same definition, "
+        f"over the stretch that both cover: {span(even)}"
     )
     untidied, untidied_inside = total["untidied", 0.0], total["untidied", EDGE]
     if untidied != whole:
