@@ -33,7 +33,7 @@ SIZES: dict[str, dict[str, Any]] = {
 
 def configure(size: str, n_channels: int, n_samples: int, sampling_rate: float) -> dict[str, Any]:
     """Complete settings of one size; what depends on the signal is chosen from it."""
-    return {**SIZES[size], "patch": 20, "expansion": 4, "positions": "sinusoidal", "dropout": 0.1}
+    return {**SIZES[size], "patch": 20, "expansion": 4, "positions": "sinusoidal", "dropout": 0.0}
 
 
 def n_features(config: dict[str, Any]) -> int:

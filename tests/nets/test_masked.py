@@ -12,7 +12,7 @@ from biosig.nets.parameters import named_parameters
 SMALL = {
     "conv": {"widths": [8, 12], "depths": [1, 1], "n_samples": 64},
     "efficientnet": {"width": 36, "embedding": 12, "expansion": 2, "depths": [1, 1, 1, 1, 1, 1, 1], "n_samples": 64},
-    "transformer": {"width": 16, "depth": 1, "n_heads": 2, "n_samples": 160},
+    "transformer": {"width": 16, "depth": 1, "n_heads": 2, "n_samples": 160, "dropout": 0.1},
 }
 
 
