@@ -16,9 +16,9 @@ _MOST_PANELS = 6
 
 
 def target_title(target: str, units: dict[str, str]) -> tuple[str, str]:
-    """A target's name as a heading and its unit, which is empty where it is not known."""
+    """A target's name as a heading, folded to a panel's width, and its unit, empty where it is not known."""
     name, unit = quantity(target, units)
-    return f"{name[:1].upper()}{name[1:]}", unit
+    return textwrap.fill(f"{name[:1].upper()}{name[1:]}", 34), unit
 
 
 def _shown(comparison: Comparison) -> list[str]:

@@ -10,6 +10,16 @@ from biosig.evaluation import Prediction, Results, collect_provenance, compare, 
 EVIL = "<script src=http://evil.example/x.js>$\\alpha|é"
 
 
+def _cells(target: str, names: str, rows: list[tuple]) -> pd.DataFrame:
+    """A tidy table of two encoders; the targets of persons are told apart by their measure."""
+    table = pd.DataFrame(rows, columns=names.split())
+    table = pd.concat([table.assign(encoder=name) for name in ("distilled", EVIL)], ignore_index=True)
+    table["target"] = target if "measure" not in table else target + table["measure"]
+    number = table.drop(columns=["encoder", "target", "measure"], errors="ignore").iloc[:, -1]
+    missing = np.where(number.isna(), f"one class only: {EVIL}", "")
+    return table.assign(ci95_low=0.9 * number, ci95_high=1.1 * number, n_participants=12, reason=missing)
+
+
 def hostile_results() -> Results:
     rng = np.random.default_rng(0)
     groups = np.repeat([EVIL, *(f"p{i}" for i in range(11))], 16)
@@ -29,6 +39,11 @@ def hostile_results() -> Results:
             "distilled": retrieval(gallery + 0.5, gallery, groups=groups, random_state=0),
             EVIL: retrieval(rng.normal(size=(n, 4)), gallery, groups=groups, random_state=0),
         },
+        retrieval_back={"distilled": retrieval(gallery, gallery + 0.5, groups=groups, random_state=0)},
+        people=_cells(EVIL, "measure value", [("mae", 8.1), ("auc", 0.7), ("auc", np.nan)]),
+        confidence=_cells("heart_rate", "kept mae", [(0.1, 2.0), (1.0, 4.0)]),
+        conformal=_cells("sdnn", "level coverage worst_participant half_width", [(0.9, 0.88, 0.4, 12.0)]),
+        label_efficiency=_cells("rmssd", "share mae", [(0.001, 9.0), (1.0, 6.0)]),
         training={EVIL: {"step": np.arange(60), "loss": rng.normal(size=60), "validation_loss": rng.normal(size=60)}},
         example={
             "time": time,

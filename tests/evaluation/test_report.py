@@ -124,6 +124,15 @@ def test_every_table_travels_with_its_csv(results, text):
     )
 
 
+def test_each_part_of_a_run_has_its_section_and_is_left_out_where_it_is_missing(results, text):
+    parts = ["errors", "participants", "motion", "people", "confidence", "labels", "retrieval", "example", "training"]
+    ids = [attributes.get("id") for tag, attributes in read(text).tags if tag == "h2"]
+    assert ids == [*parts, "skipped", "provenance"]
+    less = page(Results(comparison=results.comparison, people=results.people))
+    ids = [attributes.get("id") for tag, attributes in read(less).tags if tag == "h2"]
+    assert ids == ["errors", "participants", "motion", "people"]
+
+
 def test_missing_cells_say_why(results, text):
     reasons = results.comparison.table.loc[results.comparison.table["target"] == "rmssd", "reason"]
     assert len(reasons) and reasons.all()
@@ -169,6 +178,7 @@ def test_results_json_is_strict_and_holds_the_contract(results, tmp_path):
     sheets = {"comparison.csv", "differences.csv", "by_motion.csv", "per_participant.csv", "retrieval.csv"}
     assert names >= {"report.html", "results.json", "figures", *sheets} and not any(n.startswith(".") for n in names)
     plates = ["by_motion", "by_participant", "errors", "example_window", "predicted_against_true", "retrieval"]
+    plates += ["conformal", "error_against_coverage", "label_efficiency", "people", "retrieval_back"]
     found = sorted(path.name for path in (made.parent / "figures").iterdir())
     assert found == sorted(f"{name}.{kind}" for name in [*plates, "training"] for kind in ("pdf", "svg"))
     people = pd.read_csv(made.parent / "per_participant.csv")
