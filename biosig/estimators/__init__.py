@@ -1,6 +1,6 @@
 """scikit-learn estimators: signal steps, PPG targets, encoders."""
 
-from biosig.estimators.encoders import DistilledEncoder, MaskedAutoencoder, SupervisedEncoder
+from biosig.estimators.encoders import ContrastiveEncoder, DistilledEncoder, MaskedAutoencoder, SupervisedEncoder
 from biosig.estimators.participant_mean import ParticipantMean
 from biosig.estimators.preprocessing import (
     BandEnvelope,
@@ -16,6 +16,7 @@ from biosig.estimators.targets import PPGTargets
 __all__ = [
     "BandEnvelope",
     "BandpassFilter",
+    "ContrastiveEncoder",
     "DistilledEncoder",
     "GravityRemover",
     "MaskedAutoencoder",

@@ -98,8 +98,8 @@ class TrainedEncoder(Encoder):
         Highest learning rate of AdamW; linear warm-up, then cosine.
     weight_decay : float, default=0.05
         Decoupled weight decay.
-    dropout : float, default=0.2
-        Share of features dropped while training.
+    dropout : float, optional
+        Share of features dropped while training; None takes what is usual for the family.
     augment : bool, default=True
         Whether windows are augmented while training.
     validation_fraction : float, default=0.0
@@ -126,7 +126,7 @@ class TrainedEncoder(Encoder):
     batch_size: int = 64
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
-    dropout: float = 0.2
+    dropout: float | None = None
     augment: bool = True
     validation_fraction: float = 0.0
     warm_start: bool = False

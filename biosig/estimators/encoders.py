@@ -80,21 +80,108 @@ validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verb
 
 
 @dataclass(eq=False, repr=False)
+class ContrastiveEncoder(TrainedEncoder):
+    """Encoder trained to find windows of the same participant among those of others, without labels.
+
+    Parameters
+    ----------
+    sampling_rate : float, default=64.0
+        Rate of the windows (Hz).
+    modality : {"ppg", "accel"}, default="ppg"
+        What the windows hold.
+    temperature : float, default=0.04
+        Of the InfoNCE objective.
+    koleo : float, default=0.1
+        Weight of the KoLeo regulariser.
+    momentum : float, default=0.99
+        Of the copy that the encoder is compared with; 0 compares it with itself.
+    queue_size : int, default=0
+        Keys of earlier batches kept as further negatives.
+    architecture, size, front_end, n_steps, batch_size, learning_rate, weight_decay, dropout, augment, \
+validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verbose
+        What all encoders that learn have in common, see `biosig.estimators.base.TrainedEncoder`.
+
+    Attributes
+    ----------
+    config_, weights_, history_, state_
+        As in `MaskedAutoencoder`.
+
+    References
+    ----------
+    Abbaspourazad et al., Large-scale Training of Foundation Models for Wearable Biosignals, arXiv 2312.05409.
+    """
+
+    sampling_rate: float = 64.0
+    _: KW_ONLY
+    modality: str = "ppg"
+    temperature: float = 0.04
+    koleo: float = 0.1
+    momentum: float = 0.99
+    queue_size: int = 0
+
+    def fit(self, X, y=None, groups=None):
+        """Train on windows of which several are of one participant.
+
+        Parameters
+        ----------
+        X : array of shape (n_windows, n_channels, n_samples)
+            In memory or on disk, see `biosig.training.sources.open_windows`.
+        y : ignored
+        groups : array of shape (n_windows,)
+            Participant of each window; needed. Those with a single window are left out.
+        """
+        return self._fit(X, groups, self.warm_start)
+
+    def partial_fit(self, X, y=None, groups=None):
+        """Train ``n_steps`` further steps, from where the last call stopped; otherwise as ``fit``."""
+        return self._fit(X, groups, True)
+
+    def _fit(self, X, groups, go_on: bool):
+        from biosig.training import train_contrastive
+
+        if groups is None:
+            raise ValueError("groups is missing; a ContrastiveEncoder learns from which windows are of one participant")
+        config, start = self._prepared(X, check_modality(self.modality), go_on)
+        fitted = train_contrastive(
+            X,
+            config,
+            options=self._options(self.modality),
+            groups=groups,
+            temperature=self.temperature,
+            koleo=self.koleo,
+            momentum=self.momentum,
+            queue_size=self.queue_size,
+            start=start,
+        )
+        return self._keep(fitted)
+
+
+@dataclass(eq=False, repr=False)
 class DistilledEncoder(TrainedEncoder):
     """Accelerometer encoder trained to match a frozen PPG encoder on simultaneous windows.
 
     Parameters
     ----------
     teacher : estimator or path
-        The PPG encoder. A fitted `MaskedAutoencoder`, or what `biosig.load_encoder` returns, is used frozen. An
-        unfitted one (which is what a clone in cross-validation is) is first fitted on the PPG windows given to
-        ``fit``. A path is loaded.
+        The PPG encoder. A fitted `MaskedAutoencoder` or `ContrastiveEncoder`, or what `biosig.load_encoder` returns,
+        is used frozen. An unfitted one (which is what a clone in cross-validation is) is first fitted on the PPG
+        windows given to ``fit``. A path is loaded.
     sampling_rate : float, default=64.0
         Rate of the windows (Hz).
     temperature : float, default=0.04
         Of the multi-modal InfoNCE objective.
     objective : {"infonce", "l2", "cosine"}, default="infonce"
         "l2" and "cosine" regress the teacher's embedding instead: the plain baselines.
+    balance : float, default=0.5
+        Weight of the acceleration looking for its PPG in InfoNCE, 0 to 1; the rest is for the other direction.
+    learn_temperature : bool, default=False
+        Whether the temperature is trained too, beginning at `temperature`.
+    windows_per_participant : int, default=4
+        Windows of one participant put into a batch together, the hardest negatives of each other.
+    queue_size : int, default=0
+        Windows of earlier batches whose PPG gives further negatives: a pool larger than a batch.
+    token_weight : float, default=0.0
+        Weight of a distillation of the tokens, stretch by stretch, beside that of the pooled embedding.
     architecture, size, front_end, n_steps, batch_size, learning_rate, weight_decay, dropout, augment, \
 validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verbose
         What all encoders that learn have in common, see `biosig.estimators.base.TrainedEncoder`.
@@ -119,6 +206,11 @@ validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verb
     _: KW_ONLY
     temperature: float = 0.04
     objective: str = "infonce"
+    balance: float = 0.5
+    learn_temperature: bool = False
+    windows_per_participant: int = 4
+    queue_size: int = 0
+    token_weight: float = 0.0
 
     def fit(self, X, y, groups=None, starts=None):
         """Train the student.
@@ -157,6 +249,11 @@ validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verb
             starts=starts,
             temperature=self.temperature,
             objective=self.objective,
+            balance=self.balance,
+            learn_temperature=self.learn_temperature,
+            windows_per_participant=self.windows_per_participant,
+            queue_size=self.queue_size,
+            token_weight=self.token_weight,
             start=start,
         )
         return self._keep(fitted)
@@ -203,6 +300,8 @@ class SupervisedEncoder(TrainedEncoder):
         Rate of the windows (Hz).
     modality : {"accel", "ppg"}, default="accel"
         What the windows hold.
+    task : {"regression", "classification"}, default="regression"
+        Whether targets are numbers or labels.
     architecture, size, front_end, n_steps, batch_size, learning_rate, weight_decay, dropout, augment, \
 validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verbose
         What all encoders that learn have in common, see `biosig.estimators.base.TrainedEncoder`.
@@ -212,12 +311,15 @@ validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verb
     config_, weights_, history_, state_
         As in `MaskedAutoencoder`.
     heads_ : dict
-        Weights of the regression head.
+        Weights of the head that stands on the embedding.
+    classes_ : array of shape (n_classes,)
+        The labels, for classification.
     """
 
     sampling_rate: float = 64.0
     _: KW_ONLY
     modality: str = "accel"
+    task: str = "regression"
 
     def fit(self, X, y, groups=None):
         """Train on windows and their targets.
@@ -227,7 +329,8 @@ validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verb
         X : array of shape (n_windows, n_channels, n_samples)
             In memory or on disk, see `biosig.training.sources.open_windows`.
         y : array of shape (n_windows,) or (n_windows, n_targets)
-            NaN marks a missing target; it is left out of the loss.
+            Numbers, or one label a window for classification. NaN (of labels also None) marks a missing target; it is
+            left out of the loss.
         groups : array of shape (n_windows,), optional
             Participant of each window; batches are then balanced over participants, and participants are held out.
         """
@@ -241,15 +344,32 @@ validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verb
         from biosig.training import train_supervised
 
         config, start = self._prepared(X, check_modality(self.modality), go_on)
-        options = self._options(self.modality)
-        self._keep(train_supervised(X, y, config, options=options, groups=groups, start=start))
+        fitted = train_supervised(
+            X,
+            y,
+            config,
+            options=self._options(self.modality),
+            groups=groups,
+            task=self.task,
+            classes=None if start is None else getattr(self, "classes_", None),
+            start=start,
+        )
+        if self.task == "classification":
+            self.classes_ = fitted.heads["classification"]["classes"]
         self._one_target = np.ndim(y) == 1
-        return self
+        return self._keep(fitted)
 
     def predict(self, X):
-        """Return the targets of windows, in the units given to ``fit``; NaN for windows without data."""
+        """Return the targets of windows, in the units given to ``fit``, or their labels; NaN for those without data."""
+        predicted = self._trained().predict(X, n_jobs=self.n_jobs)
+        return predicted[:, 0] if self._one_target and self.task == "regression" else predicted
+
+    def predict_proba(self, X):
+        """Return the probability of each of ``classes_``, (n_windows, n_classes); NaN rows for windows without data."""
+        return self._trained().probabilities(X, n_jobs=self.n_jobs)
+
+    def _trained(self):
         from biosig.training import Fitted
 
         check_is_fitted(self, "weights_")
-        predicted = Fitted(self.config_, self.weights_, {}, self.heads_).predict(X, n_jobs=self.n_jobs)
-        return predicted[:, 0] if self._one_target else predicted
+        return Fitted(self.config_, self.weights_, {}, self.heads_)

@@ -15,7 +15,13 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold, cross_validate
 from sklearn.pipeline import make_pipeline
 
-from biosig.estimators import DistilledEncoder, MaskedAutoencoder, SupervisedEncoder, WindowNormalizer
+from biosig.estimators import (
+    ContrastiveEncoder,
+    DistilledEncoder,
+    MaskedAutoencoder,
+    SupervisedEncoder,
+    WindowNormalizer,
+)
 from biosig.estimators.base import TrainedEncoder
 
 RATE, SAMPLES = 16.0, 128
@@ -40,12 +46,13 @@ def teacher(data):
 def estimators(teacher):
     return {
         "masked": (MaskedAutoencoder(RATE, modality="accel", **SMALL), lambda accel, ppg, rate: (accel,)),
+        "contrastive": (ContrastiveEncoder(RATE, **SMALL), lambda accel, ppg, rate: (ppg,)),
         "distilled": (DistilledEncoder(teacher, RATE, **SMALL), lambda accel, ppg, rate: (accel, ppg)),
         "supervised": (SupervisedEncoder(RATE, **SMALL), lambda accel, ppg, rate: (accel, rate)),
     }
 
 
-KINDS = ["masked", "distilled", "supervised"]
+KINDS = ["masked", "contrastive", "distilled", "supervised"]
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -154,6 +161,14 @@ def test_windows_on_disk_give_the_weights_of_memory(data, teacher, tmp_path):
     np.testing.assert_array_equal(embedding, expected.transform(data[0]))
 
 
+def test_classification_in_the_words_of_scikit_learn(data):
+    labels = np.where(data[2] > 80, "fast", "slow")
+    model = SupervisedEncoder(RATE, **SMALL, task="classification").fit(data[0], labels)
+    probabilities = model.predict_proba(data[0])
+    assert list(model.classes_) == ["fast", "slow"] and probabilities.shape == (24, 2)
+    np.testing.assert_array_equal(model.predict(data[0]), model.classes_[probabilities.argmax(axis=1)])
+
+
 class TestBadInput:
     @pytest.fixture
     def model(self):
@@ -183,6 +198,14 @@ class TestBadInput:
     def test_another_length_in_partial_fit(self, teacher, data):
         with pytest.raises(ValueError, match="64 samples a window"):
             copy.deepcopy(teacher).partial_fit(data[1][:, :, :64])
+
+    def test_contrast_needs_participants_with_two_windows(self, data):
+        model = ContrastiveEncoder(RATE, **SMALL)
+        with pytest.raises(ValueError, match="groups is missing"):
+            model.fit(data[1])
+        for people in (np.arange(24), np.zeros(24)):
+            with pytest.raises(ValueError, match="participant"):
+                model.fit(data[1], groups=people)
 
     def test_unpaired_lengths(self, data, teacher):
         with pytest.raises(ValueError, match=r"accel has shape \(24, 3, 128\) and ppg \(20, 1, 128\)"):
