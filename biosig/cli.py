@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--minutes", type=_positive, default=40.0, help="length of each recording (%(default)s)")
     demo.add_argument("--device", default="watch", help="simulated sensor, see 'biosig simulate' (%(default)s)")
     demo.add_argument("--quick", action="store_true", help="a very small run that only shows that everything works")
-    _training_options(demo)
+    _training_options(demo, full=False)
     demo.set_defaults(run=_demo)
 
     experiment = commands.add_parser("experiment", help="the same comparison on recordings")
@@ -78,7 +78,10 @@ def _parser() -> argparse.ArgumentParser:
     experiment.add_argument(
         "--same-people", action="store_true", help="equal names in different folders are the same person"
     )
-    _training_options(experiment)
+    experiment.add_argument(
+        "--labels", type=Path, metavar="FILE", help="CSV of what is known of people: participant and a column a label"
+    )
+    _training_options(experiment, full=True)
     experiment.set_defaults(run=_experiment)
 
     simulate = commands.add_parser("simulate", help="write simulated recordings with their truth as netCDF files")
@@ -94,11 +97,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _training_options(parser: argparse.ArgumentParser) -> None:
+def _training_options(parser: argparse.ArgumentParser, *, full: bool) -> None:
     parser.add_argument("--steps", type=_count, default=None, help="training steps of each encoder")
     parser.add_argument(
-        "--architecture", choices=("conv", "efficientnet", "transformer"), default="conv", help="(%(default)s)"
+        "--architecture",
+        choices=("conv", "efficientnet", "transformer"),
+        nargs="+",
+        default=["conv"],
+        help="families of encoder, the reference's first (conv)",
     )
+    parser.add_argument(
+        "--full",
+        action=argparse.BooleanOptionalAction,
+        default=full,
+        help="compare the costly variants too (%(default)s)",
+    )
+    parser.add_argument("--seeds", type=_count, default=1, help="times everything is trained anew (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="makes the run repeat exactly (%(default)s)")
 
 
@@ -124,8 +138,10 @@ def _demo(options: argparse.Namespace) -> None:
         n_participants=12 if options.quick else options.participants,
         duration=600.0 if options.quick else 60 * options.minutes,
         device=options.device,
-        architecture=options.architecture,
+        architectures=options.architecture,
         n_steps=options.steps or (20 if options.quick else None),
+        full=options.full,
+        n_seeds=options.seeds,
         random_state=options.seed,
     )
 
@@ -140,9 +156,12 @@ def _experiment(options: argparse.Namespace) -> None:
         n_folds=options.folds,
         stride=options.stride,
         max_motion=options.max_motion / 1000,
-        architecture=options.architecture,
+        architectures=options.architecture,
         n_steps=options.steps,
         same_people=options.same_people,
+        labels=options.labels,
+        full=options.full,
+        n_seeds=options.seeds,
         random_state=options.seed,
     )
 

@@ -46,6 +46,11 @@ def check_outputs(folder, n_participants):
     page = (folder / "report.html").read_text()
     assert page.count("<svg") >= 4 and page.count("<script") == 1
     assert not [path for path in folder.rglob("*") if path.name.startswith(".")]
+    assert (folder / "tables" / "conformal.csv").exists()
+    for encoder in ("hand-crafted features", "log spectrum", "classical: nightbeat"):
+        assert cells[encoder, "heart_rate"]["mae"] > 0
+    assert {row["target"] for row in results["people"]} == {"age", "sex", "bmi"}
+    assert len(results["retrieval_back"]) == len(results["retrieval"])
     return results
 
 
@@ -66,7 +71,10 @@ def test_experiment_in_folds_skips_and_counts_bad_files(simulated, tmp_path, cap
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 not really")
     out = tmp_path / "out"
-    assert main(["experiment", "--train", str(tmp_path), "--out", str(out), "--folds", "2", "--steps", "2"]) == 0
+    assert (
+        main(["experiment", "--train", str(tmp_path), "--out", str(out), "--folds", "2", "--steps", "2", "--no-full"])
+        == 0
+    )
     results = check_outputs(out, 6)
     assert len(results["skipped"]) == 1 and "broken.zip" in results["skipped"][0]
     assert "broken.zip" in capsys.readouterr().out
@@ -79,7 +87,7 @@ def test_experiment_on_other_people(simulated, tmp_path):
         for path in paths:
             (tmp_path / side / path.name).write_bytes(path.read_bytes())
     folders = ["--train", str(tmp_path / "train"), "--test", str(tmp_path / "test")]
-    assert main(["experiment", *folders, "--out", str(tmp_path / "out"), "--steps", "2"]) == 0
+    assert main(["experiment", *folders, "--out", str(tmp_path / "out"), "--steps", "2", "--no-full"]) == 0
     check_outputs(tmp_path / "out", 2)
 
 

@@ -11,18 +11,23 @@ from biosig.evaluation.handcrafted import feature_names, hand_crafted_features, 
 from biosig.evaluation.headline import headline
 from biosig.evaluation.people import person_means, probe_people
 from biosig.evaluation.probe import Probed, choose_alpha, participant_folds, probe, probe_folds, probe_with_error
+from biosig.evaluation.protocol import Budget, Contender, Estimator, Training
 from biosig.evaluation.report import page, write_report
 from biosig.evaluation.results import Results, as_json, as_tables, collect_provenance, hash_arrays
 from biosig.evaluation.retrieval import control_queries, retrieval
 from biosig.evaluation.tables import comparison_markdown, results_text
 
 __all__ = [
+    "Budget",
     "Comparison",
+    "Contender",
     "Difference",
+    "Estimator",
     "Interval",
     "Prediction",
     "Probed",
     "Results",
+    "Training",
     "as_json",
     "as_tables",
     "bootstrap_difference",

@@ -1,14 +1,17 @@
-"""Every encoder that is compared, trained on the same windows with the same budget."""
+"""The encoders and estimators that stand in every comparison, as a list that reads like a table."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from biosig.estimators import DistilledEncoder, MaskedAutoencoder, SupervisedEncoder
-from biosig.evaluation.cohort import TARGETS, Cohort
+from biosig.evaluation.handcrafted import hand_crafted_features, log_spectrum
+from biosig.evaluation.protocol import Budget, Contender, Estimator, Training, source_digest
+from biosig.heart import wrist_heart_rate
 
 STUDENT = "distilled student"
 TEACHER = "PPG teacher (ceiling)"
@@ -16,88 +19,154 @@ ACCEL_MAE = "acceleration MAE"
 SUPERVISED = "supervised"
 RANDOM = "random encoder"
 MOTION = "motion level alone"
+L2_STUDENT = "L2-distilled student"
+HAND_CRAFTED = "hand-crafted features"
+LOG_SPECTRUM = "log spectrum"
+WRIST_METHODS = ("nightbeat", "spectral", "pwr", "jerk")
+MASKED = "masked"
 
 
-@dataclass(frozen=True)
-class Budget:
-    """What each encoder may cost."""
-
-    architecture: str = "conv"
-    size: str = "tiny"
-    n_steps: int = 400
-    batch_size: int = 64
+def fit_teacher(training: Training, kind: str, budget: Budget):
+    """Return the PPG encoder of a kind fitted on the training windows, for all who are distilled from it."""
+    if kind != MASKED:
+        raise ValueError(f"teacher is {kind!r}; expected {MASKED!r}")
+    return MaskedAutoencoder(modality="ppg", **common(training, budget)).fit(training.ppg, groups=training.groups)
 
 
-@dataclass
-class Contenders:
-    """Embeddings of all windows by each encoder trained on some of them.
+def common(training: Training, budget: Budget) -> dict[str, Any]:
+    """Parameters that all encoders of a comparison share."""
+    return {
+        "sampling_rate": training.sampling_rate,
+        "random_state": training.random_state,
+        "verbose": 1,
+        **budget.settings(),
+    }
+
+
+@dataclass(kw_only=True)
+class Trained(Contender):
+    """An encoder of this library: `make` trains it, the rest is the same for all.
 
     Attributes
     ----------
-    features : dict of str to array of shape (n_windows, n_features)
-    histories : dict of str to dict
-        Learning curves.
-    shared : dict of str to array
-        Rows in the space that student and teacher share: ``accel``, ``ppg``.
-    student : DistilledEncoder
-        Fitted.
+    name, sees : str
+    make : callable
+        ``make(training, settings)`` returns the fitted estimator.
+    architecture : str
+        Family in place of that of the budget; as it is where empty.
+    settings : mapping
+        Parameters of the estimator in place of the common ones.
     """
 
-    features: dict[str, np.ndarray] = field(default_factory=dict)
-    histories: dict[str, dict] = field(default_factory=dict)
-    shared: dict[str, np.ndarray] = field(default_factory=dict)
-    student: DistilledEncoder | None = None
+    name: str
+    make: Callable[[Training, dict[str, Any]], Any]
+    sees: str = "accel"
+    architecture: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    encoder: Any = field(default=None, repr=False)
+
+    def fit(self, training: Training) -> Trained:
+        """Train with the budget's architecture, or with its own."""
+        budget = replace(training.budget, architecture=self.architecture or training.budget.architecture)
+        self.encoder = self.make(replace(training, budget=budget), {**common(training, budget), **self.settings})
+        return self
+
+    def embed(self, windows: np.ndarray, sampling_rate: float) -> np.ndarray:
+        """Embed windows with the encoder trained last."""
+        return self.encoder.transform(windows)
+
+    def identity(self) -> str:
+        """Name, family and settings; the code of this library is part of every cell's key already."""
+        return f"{self.name} {self.sees} {self.architecture} {sorted(map(str, self.settings.items()))}"
 
 
-def train_contenders(
-    cohort: Cohort, train: np.ndarray, use: np.ndarray, budget: Budget, random_state: int
-) -> Contenders:
-    """Train every encoder on the windows `train` and embed the windows `use`.
+def _teacher(training: Training, settings: dict[str, Any]):
+    return training.teacher(MASKED)
+
+
+def _student(training: Training, settings: dict[str, Any]):
+    student = DistilledEncoder(training.teacher(MASKED), **settings)
+    return student.fit(training.accel, training.ppg, groups=training.groups, starts=training.starts)
+
+
+def _accel_mae(training: Training, settings: dict[str, Any]):
+    return MaskedAutoencoder(modality="accel", **settings).fit(training.accel, groups=training.groups)
+
+
+def _supervised(training: Training, settings: dict[str, Any]):
+    return SupervisedEncoder(**settings).fit(training.accel, training.targets.to_numpy(), groups=training.groups)
+
+
+class ByHand(Contender):
+    """Features computed by a function of windows and sampling rate, without learning."""
+
+    def __init__(self, name: str, compute: Callable[[np.ndarray, float], np.ndarray]):
+        self.name = name
+        self.compute = compute
+
+    def embed(self, windows: np.ndarray, sampling_rate: float) -> np.ndarray:
+        """Compute the features."""
+        return self.compute(windows, sampling_rate)
+
+    def identity(self) -> str:
+        """Name and source of the function."""
+        return f"{self.name} {source_digest(self.compute)}"
+
+
+class WristRate(Estimator):
+    """A published estimator of heart rate from a still wrist, see `biosig.wrist_heart_rate`."""
+
+    def __init__(self, method: str):
+        self.name = f"classical: {method}"
+        self.method = method
+
+    def estimate(self, windows: np.ndarray, sampling_rate: float) -> tuple[Mapping, Mapping]:
+        """Return its heart rate; it is the less to be trusted the less confidence it has."""
+        found = wrist_heart_rate(windows, sampling_rate, method=self.method, max_motion=np.inf)
+        # Only the order of windows follows from a confidence, so it is turned into a number that grows with the error.
+        doubt = 1.01 - np.clip(found["confidence"].to_numpy(), 0.0, 1.0)
+        return {"heart_rate": found["heart_rate"].to_numpy()}, {"heart_rate": doubt}
+
+
+def line_up(*, full: bool = False, architectures: Sequence[str] = (), own: Sequence[Contender] = ()) -> list[Contender]:
+    """Return who takes part.
 
     Parameters
     ----------
-    cohort : Cohort
-    train, use : arrays of int
-        Row numbers. `use` holds all windows that will be probed or tested; features of other rows are not computed.
-    budget : Budget
-    random_state : int
+    full : bool
+        Also the variants of distillation that are trained beside the student.
+    architectures : sequence of str
+        Further families in which every trained encoder takes part under a name of its own.
+    own : sequence of Contender
+        The reader's own entries.
 
     Returns
     -------
-    contenders : Contenders
-        Features have one row for each entry of `use`.
-    """
-    table = cohort.table
-    common: dict[str, Any] = {
-        "sampling_rate": cohort.sampling_rate,
-        "architecture": budget.architecture,
-        "size": budget.size,
-        "n_steps": budget.n_steps,
-        "batch_size": budget.batch_size,
-        "random_state": random_state,
-        "verbose": 1,
-    }
-    people = cohort.participants[train]
-    accel, ppg = cohort.accel[train], cohort.ppg[train]
-    teacher = MaskedAutoencoder(modality="ppg", **common).fit(ppg, groups=people)
-    student = DistilledEncoder(teacher, **common).fit(
-        accel, ppg, groups=people, starts=table["start"].to_numpy()[train]
-    )
-    alone = MaskedAutoencoder(modality="accel", **common).fit(accel, groups=people)
-    supervised = SupervisedEncoder(**common).fit(accel, table.loc[train, list(TARGETS)].to_numpy(), groups=people)
-    untrained = MaskedAutoencoder(modality="accel", **{**common, "n_steps": 0}).fit(accel)
+    list of Contender
+        The reference first.
 
-    seen = cohort.accel[use]
-    result = Contenders(student=student)
-    for name, encoder in {STUDENT: student, ACCEL_MAE: alone, SUPERVISED: supervised, RANDOM: untrained}.items():
-        result.features[name] = encoder.transform(seen)
-    result.features[TEACHER] = teacher.transform(cohort.ppg[use])
-    result.features[MOTION] = np.log10(np.maximum(table["motion"].to_numpy()[use], 1e-5))[:, np.newaxis]
-    result.histories = {
-        TEACHER: teacher.history_,
-        STUDENT: student.history_,
-        ACCEL_MAE: alone.history_,
-        SUPERVISED: supervised.history_,
-    }
-    result.shared = {"accel": student.project(seen), "ppg": student.project_ppg(cohort.ppg[use])}
-    return result
+    Raises
+    ------
+    ValueError
+        When two entries have the same name.
+    """
+    trained = [
+        Trained(name=STUDENT, make=_student),
+        *([Trained(name=L2_STUDENT, make=_student, settings={"objective": "l2"})] if full else []),
+        Trained(name=ACCEL_MAE, make=_accel_mae),
+        Trained(name=SUPERVISED, make=_supervised),
+        Trained(name=RANDOM, make=_accel_mae, settings={"n_steps": 0}),
+    ]
+    ceiling = Trained(name=TEACHER, make=_teacher, sees="ppg")
+    others = [
+        replace(entry, name=f"{entry.name} [{family}]", architecture=family)
+        for family in architectures
+        for entry in (*trained, ceiling)
+    ]
+    by_hand = [ByHand(HAND_CRAFTED, hand_crafted_features), ByHand(LOG_SPECTRUM, log_spectrum)]
+    entries = [*trained, ceiling, *others, *by_hand, *(WristRate(method) for method in WRIST_METHODS), *own]
+    names = [entry.name for entry in entries]
+    twice = sorted({name for name in names if names.count(name) > 1 or name == MOTION})
+    if twice:
+        raise ValueError(f"the name(s) {twice} are taken; give each entry of the comparison a name of its own")
+    return entries

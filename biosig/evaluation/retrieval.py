@@ -27,7 +27,7 @@ from biosig.evaluation.bootstrap import bootstrap_mean, one_seed
 _TIE = 1e-10  # similarities are double precision: closer than this is equal
 _BLOCK_BYTES = 1 << 25
 _TOP = (1, 3, 5)
-POOL_SIZES = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
+POOL_SIZES = (4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 
 def _unit_rows(x) -> np.ndarray:

@@ -1,0 +1,233 @@
+"""A comparison from a cohort to tables: every contender, every split and every seed, then all that is read off them."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from biosig._files import atomic_path
+from biosig.evaluation.cells import Split
+from biosig.evaluation.cohort import Cohort
+from biosig.evaluation.compare import compare
+from biosig.evaluation.conformal import conformal_coverage, error_against_coverage
+from biosig.evaluation.contenders import ACCEL_MAE, MASKED, STUDENT, SUPERVISED, line_up
+from biosig.evaluation.gather import Gathered
+from biosig.evaluation.people import probe_people
+from biosig.evaluation.protocol import Budget, Contender
+from biosig.evaluation.report import write_report
+from biosig.evaluation.results import Results, as_tables, collect_provenance, hash_arrays
+from biosig.evaluation.store import Store
+from biosig.evaluation.tables import results_text
+from biosig.heart import detect_beats
+
+UNITS = {"heart_rate": "beats/min", "sdnn": "ms", "rmssd": "ms"}
+CELLS = "cells"
+
+
+def run(
+    cohort: Cohort,
+    split: np.ndarray,
+    out: Path,
+    *,
+    budget: Budget,
+    entries: Sequence[Contender] | None = None,
+    n_seeds: int = 1,
+    random_state: int = 0,
+    skipped: Sequence[tuple[str, str]] = (),
+    notes: Sequence[str] = (),
+    title: str = "biosig",
+) -> Results:
+    """Train and compare all contenders on a cohort; print the tables and write the report.
+
+    What is finished is kept in ``out/cells`` and not computed again by a later run of the same data, settings and code.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    split : array of shape (n_windows,)
+        Number of the fold in which each window is tested, -1 where it is only ever trained on.
+    out : path
+        Folder for the outputs.
+    budget : Budget
+    entries : sequence of Contender, optional
+        Who takes part, see `line_up`; the others are compared with the first.
+    n_seeds : int
+        Times everything is trained anew, from ``random_state`` upwards.
+    random_state : int
+    skipped : sequence of (name, reason)
+        Recordings left out.
+    notes : sequence of str
+        For the reader of the report.
+    title : str
+
+    Returns
+    -------
+    results : Results
+
+    Raises
+    ------
+    ValueError
+        When too few people have windows past the gate, or a person is in training and test.
+    """
+    began = time.perf_counter()
+    entries = line_up() if entries is None else list(entries)
+    check_enough(cohort, split)
+    usable = np.flatnonzero(cohort.still)
+    data_hash = hash_arrays([cohort.accel, cohort.ppg, cohort.targets.to_numpy(), cohort.participants])
+    store = Store(out / CELLS, data=data_hash)
+    gathered = Gathered(cohort, split, n_seeds)
+    histories: dict[str, dict] = {}
+    for number in range(n_seeds):
+        for fold in gathered.folds:
+            _announce(number, n_seeds, fold, len(gathered.folds))
+            train, test = usable[split[usable] != fold], usable[split[usable] == fold]
+            part = Split(cohort, train, usable, test, budget, random_state + number, store)
+            cells = {entry.name: part.cell(entry) for entry in entries}
+            gathered.add(cells, usable, fold, number)
+            if number == 0:
+                histories = {name: cell.history for name, cell in cells.items() if cell.history.get("loss")}
+                _keep_encoders(part, entries, out, len(gathered.folds))
+    results = _measure(gathered, entries[0].name, random_state)
+    results.training = histories
+    results.example = _example(cohort, np.flatnonzero(cohort.still & (split >= 0)))
+    results.provenance = collect_provenance(
+        command=shlex.join(["biosig", *sys.argv[1:]]),
+        seed=random_state,
+        seeds=[random_state + number for number in range(n_seeds)],
+        data_hash=data_hash,
+        n_windows=len(cohort.table),
+        n_still=int(cohort.still.sum()),
+        n_participants=len(np.unique(cohort.participants)),
+        gate=asdict(cohort.gate),
+        budget=asdict(budget),
+        minutes=round((time.perf_counter() - began) / 60, 1),
+    )
+    results.notes = [*notes, *cohort.notes]
+    results.skipped = [f"{name}: {reason}" for name, reason in skipped]
+    results.title = title
+    write_report(out, results)
+    write_tables(out / "tables", results)
+    _print(results, out)
+    return results
+
+
+def _announce(number: int, n_seeds: int, fold: int, n_folds: int) -> None:
+    where = [f"seed {number + 1} of {n_seeds}"] if n_seeds > 1 else []
+    where += [f"split {fold + 1} of {n_folds}"] if n_folds > 1 else []
+    tqdm.write(", ".join(where) or "training")
+
+
+def _keep_encoders(part: Split, entries: Sequence[Contender], out: Path, n_folds: int) -> None:
+    """Put student and teacher where a user looks for them; with folds there is no single one."""
+    student = next((entry for entry in entries if entry.name == STUDENT), None)
+    if n_folds > 1 or student is None:
+        return
+    for name, folder in (("student", part.folder(student)), ("teacher", part.teacher_folder(MASKED))):
+        if folder.is_dir():
+            shutil.copytree(folder, out / name, dirs_exist_ok=True)
+
+
+def _measure(gathered: Gathered, reference: str, random_state: int) -> Results:
+    """Everything that is read off the gathered predictions and embeddings."""
+    cohort, split = gathered.cohort, gathered.split
+    tested = split >= 0
+    comparison = compare(
+        gathered.predictions(),
+        cohort.targets,
+        cohort.participants,
+        **({"folds": split} if tested.all() else {"train": ~tested, "test": tested}),
+        passed=cohort.still,
+        motion=cohort.table["motion"].to_numpy(),
+        reference=reference,
+        rivals=[name for name in (ACCEL_MAE, SUPERVISED) if name in gathered.predicted and name != reference],
+        random_state=random_state,
+        units=UNITS,
+    )
+    for name, reason in gathered.reasons.items():
+        comparison.table.loc[comparison.table["encoder"] == name, "reason"] = reason
+    people = None
+    if cohort.people.shape[1]:
+        labels = cohort.people.reindex(gathered.people)
+        folds = gathered.person_folds()
+        people = probe_people(gathered.person_embeddings(), labels, folds, random_state=random_state)
+    return Results(
+        comparison=comparison,
+        people=people,
+        confidence=error_against_coverage(comparison.predictions, random_state=random_state),
+        conformal=conformal_coverage(comparison.predictions, random_state=random_state),
+        retrieval=gathered.retrieval(random_state=random_state),
+        retrieval_back=gathered.retrieval(back=True, random_state=random_state),
+    )
+
+
+def write_tables(folder: Path, results: Results) -> None:
+    """Write every table of a run as tidy CSV, one file each."""
+    for name, table in as_tables(results).items():
+        with atomic_path(folder / f"{name}.csv") as path:
+            table.to_csv(path, index=False)
+
+
+def _print(results: Results, out: Path) -> None:
+    print(results_text(results))
+    if results.skipped:
+        print(f"\n{len(results.skipped)} recording(s) left out:")
+        print("\n".join(f"  {line}" for line in results.skipped))
+    print(f"\n{out / 'report.html'}\n{out / 'results.json'}")
+
+
+def check_folder(out: Path) -> None:
+    """Fail before hours of work, not after: the folder must be there, or be possible to make, and take a file."""
+    out.mkdir(parents=True, exist_ok=True)
+    probe_file = out / ".biosig-can-write"
+    probe_file.touch()
+    probe_file.unlink()
+
+
+def check_enough(cohort: Cohort, split: np.ndarray) -> None:
+    """Refuse before training what cannot be trained or tested, and what would be tested on its training people."""
+    sides = pd.Series(split).groupby(cohort.participants).nunique()
+    torn = [str(name) for name in sides.index[sides > 1]]
+    if torn:
+        raise ValueError(
+            f"{len(torn)} participant(s) are in training and test at once: {', '.join(torn[:8])}; split by participant"
+        )
+    for fold in np.unique(split[split >= 0]):
+        for which, mask in (("training", split != fold), ("test", split == fold)):
+            people = np.unique(cohort.participants[mask & cohort.still])
+            needed = 2 if which == "training" else 1
+            if len(people) < needed:
+                gate = cohort.gate
+                raise ValueError(
+                    f"{len(people)} {which} participant(s) have windows past the gate, {needed} needed (motion at most "
+                    f"{1000 * gate.max_motion:g} mg, at least {100 * gate.min_valid:g} % of the samples, PPG quality "
+                    f"at least {gate.min_ppg_quality:g}): give more people, or loosen the gate"
+                )
+
+
+def _example(cohort: Cohort, rows: np.ndarray) -> dict | None:
+    """Ten seconds of the stillest test window with a trusted rhythm."""
+    trusted = rows[cohort.table["heart_rate"].notna().to_numpy()[rows]]
+    if not len(trusted):
+        return None
+    row = trusted[np.argmin(cohort.table["motion"].to_numpy()[trusted])]
+    beats = detect_beats(cohort.ppg[row, 0], cohort.sampling_rate)
+    seconds = min(10.0, cohort.length)
+    n = int(seconds * cohort.sampling_rate)
+    about = cohort.table.loc[row]
+    return {
+        "time": np.arange(n) / cohort.sampling_rate,
+        "ppg": cohort.ppg[row, 0, :n],
+        "accel": cohort.accel[row, :, :n],
+        "beats": beats[beats < seconds],
+        "sampling_rate": cohort.sampling_rate,
+        "title": f"{about['participant']}, {about['start']:.0f} s into the recording",
+    }
