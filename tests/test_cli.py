@@ -46,7 +46,7 @@ def check_outputs(folder, n_participants):
     page = (folder / "report.html").read_text()
     assert page.count("<svg") >= 4 and page.count("<script") == 1
     assert not [path for path in folder.rglob("*") if path.name.startswith(".")]
-    assert (folder / "tables" / "conformal.csv").exists()
+    assert (folder / "conformal.csv").exists()
     for encoder in ("hand-crafted features", "log spectrum", "classical: nightbeat"):
         assert cells[encoder, "heart_rate"]["mae"] > 0
     assert {row["target"] for row in results["people"]} == {"age", "sex", "bmi"}

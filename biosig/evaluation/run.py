@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from biosig._files import atomic_path
 from biosig.evaluation.cells import Split
 from biosig.evaluation.cohort import Cohort
 from biosig.evaluation.compare import compare
@@ -24,7 +23,7 @@ from biosig.evaluation.gather import Gathered
 from biosig.evaluation.people import probe_people
 from biosig.evaluation.protocol import Budget, Contender
 from biosig.evaluation.report import write_report
-from biosig.evaluation.results import Results, as_tables, collect_provenance, hash_arrays
+from biosig.evaluation.results import Results, collect_provenance, hash_arrays
 from biosig.evaluation.store import Store
 from biosig.evaluation.tables import results_text
 from biosig.heart import detect_beats
@@ -46,7 +45,48 @@ def run(
     notes: Sequence[str] = (),
     title: str = "biosig",
 ) -> Results:
-    """Train and compare all contenders on a cohort; print the tables and write the report.
+    """Compare all contenders on a cohort, see `compare_contenders`; print the tables and write the report.
+
+    Parameters
+    ----------
+    cohort, split, out, budget, entries, n_seeds, random_state
+        See `compare_contenders`.
+    skipped : sequence of (name, reason)
+        Recordings left out.
+    notes : sequence of str
+        For the reader of the report.
+    title : str
+
+    Returns
+    -------
+    results : Results
+    """
+    results = compare_contenders(
+        cohort, split, out, budget=budget, entries=entries, n_seeds=n_seeds, random_state=random_state
+    )
+    results.notes = [*notes, *results.notes]
+    results.skipped = [f"{name}: {reason}" for name, reason in skipped]
+    results.title = title
+    write_report(out, results)
+    print(results_text(results))
+    if results.skipped:
+        print(f"\n{len(results.skipped)} recording(s) left out:")
+        print("\n".join(f"  {line}" for line in results.skipped))
+    print(f"\n{out / 'report.html'}\n{out / 'results.json'}")
+    return results
+
+
+def compare_contenders(
+    cohort: Cohort,
+    split: np.ndarray,
+    out: Path,
+    *,
+    budget: Budget,
+    entries: Sequence[Contender] | None = None,
+    n_seeds: int = 1,
+    random_state: int = 0,
+) -> Results:
+    """Train all contenders on a cohort and measure what they learnt.
 
     What is finished is kept in ``out/cells`` and not computed again by a later run of the same data, settings and code.
 
@@ -63,11 +103,6 @@ def run(
     n_seeds : int
         Times everything is trained anew, from ``random_state`` upwards.
     random_state : int
-    skipped : sequence of (name, reason)
-        Recordings left out.
-    notes : sequence of str
-        For the reader of the report.
-    title : str
 
     Returns
     -------
@@ -111,12 +146,7 @@ def run(
         budget=asdict(budget),
         minutes=round((time.perf_counter() - began) / 60, 1),
     )
-    results.notes = [*notes, *cohort.notes]
-    results.skipped = [f"{name}: {reason}" for name, reason in skipped]
-    results.title = title
-    write_report(out, results)
-    write_tables(out / "tables", results)
-    _print(results, out)
+    results.notes = list(cohort.notes)
     return results
 
 
@@ -167,21 +197,6 @@ def _measure(gathered: Gathered, reference: str, random_state: int) -> Results:
         retrieval=gathered.retrieval(random_state=random_state),
         retrieval_back=gathered.retrieval(back=True, random_state=random_state),
     )
-
-
-def write_tables(folder: Path, results: Results) -> None:
-    """Write every table of a run as tidy CSV, one file each."""
-    for name, table in as_tables(results).items():
-        with atomic_path(folder / f"{name}.csv") as path:
-            table.to_csv(path, index=False)
-
-
-def _print(results: Results, out: Path) -> None:
-    print(results_text(results))
-    if results.skipped:
-        print(f"\n{len(results.skipped)} recording(s) left out:")
-        print("\n".join(f"  {line}" for line in results.skipped))
-    print(f"\n{out / 'report.html'}\n{out / 'results.json'}")
 
 
 def check_folder(out: Path) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from biosig.evaluation import Contender, Estimator, hand_crafted_features
+from biosig.evaluation import Contender, Estimator, as_json, as_tables, hand_crafted_features
 from biosig.evaluation.cells import Split
 from biosig.evaluation.cohort import Cohort, with_labels
 from biosig.evaluation.contenders import HAND_CRAFTED, MOTION, ByHand, Trained, WristRate, line_up
 from biosig.evaluation.protocol import Budget
-from biosig.evaluation.run import run
+from biosig.evaluation.run import compare_contenders
 from biosig.evaluation.store import Store
 from biosig.signals import Gate
 
@@ -107,7 +108,7 @@ def cell(table, encoder, target="heart_rate"):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
-    return run(cohort(), np.arange(120) // 30, out, budget=BUDGET, entries=ENTRIES, n_seeds=2), out
+    return compare_contenders(cohort(), np.arange(120) // 30, out, budget=BUDGET, entries=ENTRIES, n_seeds=2), out
 
 
 def test_one_bad_entry_leaves_the_rest_of_the_table(made):
@@ -125,7 +126,7 @@ def test_one_bad_entry_leaves_the_rest_of_the_table(made):
 
 
 def test_everything_asked_for_is_measured(made):
-    results, out = made
+    results = made[0]
     row = cell(results.comparison.table, HAND_CRAFTED)
     assert row["n_runs"] == 2 and row["run_sd"] == 0 and 0 < row["train_mae"] < row["mae"]
     assert set(results.people["target"]) == {"age"} and "spread" in set(results.people["encoder"])
@@ -133,16 +134,15 @@ def test_everything_asked_for_is_measured(made):
     covered = results.conformal.set_index(["encoder", "target"]).loc[(HAND_CRAFTED, "heart_rate")]
     assert covered["n_calibration"] == 12 and covered["coverage"] > 0.8
     assert {"classical: spectral", HAND_CRAFTED} <= set(results.confidence["encoder"])
-    for name in ("comparison", "conformal", "confidence", "people", "missing", "by_participant"):
-        assert len(pd.read_csv(out / "tables" / f"{name}.csv"))
-    missing = pd.read_csv(out / "tables" / "missing.csv")
+    missing = as_tables(results)["missing"]
     assert {"nothing", "too few", "broken"} <= set(missing["encoder"])
+    assert json.loads(json.dumps(as_json(results), allow_nan=False))["people"][0]["ci95"][0] > 0
 
 
 def test_finished_cells_are_not_computed_again_and_change_nothing(made, tmp_path):
     results, out = made
     before = Spread.fits
-    again = run(cohort(), np.arange(120) // 30, out, budget=BUDGET, entries=ENTRIES[:2], n_seeds=2)
+    again = compare_contenders(cohort(), np.arange(120) // 30, out, budget=BUDGET, entries=ENTRIES[:2], n_seeds=2)
     assert Spread.fits == before
     for encoder in (HAND_CRAFTED, "spread"):
         pd.testing.assert_series_equal(
@@ -151,7 +151,7 @@ def test_finished_cells_are_not_computed_again_and_change_nothing(made, tmp_path
     # A damaged file is made again; other data, another seed or another budget are other cells.
     damaged = next((out / "cells").glob("spread*.npz"))
     damaged.write_bytes(damaged.read_bytes()[:100])
-    run(cohort(), np.arange(120) // 30, out, budget=BUDGET, entries=ENTRIES[1:2], n_seeds=2)
+    compare_contenders(cohort(), np.arange(120) // 30, out, budget=BUDGET, entries=ENTRIES[1:2], n_seeds=2)
     assert Spread.fits == before + 1
 
 
@@ -163,7 +163,13 @@ def test_a_cell_depends_on_data_split_budget_seed_and_contender(tmp_path):
     other = ByHand("spread", hand_crafted_features)
     count = Spread.fits
     for _ in range(2):
-        for part in (split(), split(test=rows[16:]), split(budget=Budget(n_steps=2)), split(seed=1), split(hash="other")):
+        for part in (
+            split(),
+            split(test=rows[16:]),
+            split(budget=Budget(n_steps=2)),
+            split(seed=1),
+            split(hash="other"),
+        ):
             assert part.cell(Spread()).features.shape == (20, 3)
     assert Spread.fits == count + 5
     assert split().cell(other).features.shape == (20, 70)
@@ -178,10 +184,10 @@ def test_an_interrupted_run_keeps_what_was_finished(tmp_path):
 
     data = cohort()
     with pytest.raises(KeyboardInterrupt):
-        run(data, halves(data), tmp_path, budget=BUDGET, entries=[Spread(), Interrupted()])
+        compare_contenders(data, halves(data), tmp_path, budget=BUDGET, entries=[Spread(), Interrupted()])
     assert [path.suffix for path in (tmp_path / "cells").iterdir()] == [".npz"]
     count = Spread.fits
-    run(data, halves(data), tmp_path, budget=BUDGET, entries=[Spread(), ENTRIES[0]])
+    compare_contenders(data, halves(data), tmp_path, budget=BUDGET, entries=[Spread(), ENTRIES[0]])
     assert Spread.fits == count
 
 
@@ -189,35 +195,39 @@ def test_trained_encoders_are_kept_and_their_shared_space_is_searched_both_ways(
     data = cohort(n_people=8)
     entries = [entry for entry in line_up() if isinstance(entry, Trained)][:1]
     entries[0].settings = {"front_end": "samples"}
-    found = run(data, np.where(data.participants < "p03", 0, -1), tmp_path, budget=BUDGET, entries=entries)
+    found = compare_contenders(
+        data, np.where(data.participants < "p03", 0, -1), tmp_path, budget=BUDGET, entries=entries
+    )
     assert (tmp_path / "student" / "model.safetensors").exists() and (tmp_path / "teacher" / "README.md").exists()
     assert set(found.retrieval) == set(found.retrieval_back) == {"distilled student", MOTION}
     assert not found.retrieval["distilled student"].equals(found.retrieval_back["distilled student"])
     saved = next((tmp_path / "cells").glob("distilled*.npz")).read_bytes()
     next((tmp_path / "cells").glob("distilled*.npz")).unlink()
-    run(data, np.where(data.participants < "p03", 0, -1), tmp_path, budget=BUDGET, entries=entries)
+    compare_contenders(data, np.where(data.participants < "p03", 0, -1), tmp_path, budget=BUDGET, entries=entries)
     assert next((tmp_path / "cells").glob("distilled*.npz")).read_bytes()[:2] == saved[:2]
 
 
 class TestBadInput:
     def test_people_on_both_sides(self, tmp_path):
         with pytest.raises(ValueError, match=r"24 participant\(s\) are in training and test"):
-            run(cohort(), np.arange(120) % 2, tmp_path, budget=BUDGET, entries=ENTRIES[:1])
+            compare_contenders(cohort(), np.arange(120) % 2, tmp_path, budget=BUDGET, entries=ENTRIES[:1])
 
     def test_too_few_people(self, tmp_path):
         data = cohort(n_people=2)
         with pytest.raises(ValueError, match=r"1 training participant\(s\).*2 needed"):
-            run(data, np.repeat([0, -1], 5), tmp_path, budget=BUDGET, entries=ENTRIES[:1])
+            compare_contenders(data, np.repeat([0, -1], 5), tmp_path, budget=BUDGET, entries=ENTRIES[:1])
         data = cohort()
         data.table["still"] = data.participants < "p12"
         with pytest.raises(ValueError, match=r"0 test participant\(s\)"):
-            run(data, np.where(data.participants < "p12", -1, 0), tmp_path, budget=BUDGET, entries=ENTRIES[:1])
+            compare_contenders(
+                data, np.where(data.participants < "p12", -1, 0), tmp_path, budget=BUDGET, entries=ENTRIES[:1]
+            )
 
     def test_targets_that_tell_nothing(self, tmp_path):
         data = cohort()
         data.table["sdnn"] = 50.0
         data.table["rmssd"] = np.nan
-        table = run(data, halves(data), tmp_path, budget=BUDGET, entries=ENTRIES[:1]).comparison.table
+        table = compare_contenders(data, halves(data), tmp_path, budget=BUDGET, entries=ENTRIES[:1]).comparison.table
         assert "constant target" in cell(table, HAND_CRAFTED, "sdnn")["reason"]
         assert cell(table, HAND_CRAFTED, "rmssd")["reason"] == "no test window has this target"
         assert cell(table, HAND_CRAFTED)["reason"] == ""
