@@ -143,7 +143,7 @@ def fit(
         Whether batches are made of pairs of windows, see `biosig.training.pairs.ParticipantPairs`.
     """
     used, held = hold_out(rows, groups, options.validation_fraction, options.random_state)
-    people = participants(groups, int(rows.max()) + 1)
+    people = participants(groups, int(rows.max()) + 1 if groups is None else len(groups))
     seed, size = options.random_state, options.batch_size
     order = (
         ParticipantPairs(people[used], size, seed)

@@ -201,10 +201,10 @@ def test_trained_encoders_are_kept_and_their_shared_space_is_searched_both_ways(
     assert (tmp_path / "student" / "model.safetensors").exists() and (tmp_path / "teacher" / "README.md").exists()
     assert set(found.retrieval) == set(found.retrieval_back) == {"distilled student", MOTION}
     assert not found.retrieval["distilled student"].equals(found.retrieval_back["distilled student"])
-    saved = next((tmp_path / "cells").glob("distilled*.npz")).read_bytes()
+    # Without the student's cell it is trained again, from the teacher on disk, and is the same to the last bit.
     next((tmp_path / "cells").glob("distilled*.npz")).unlink()
-    compare_contenders(data, np.where(data.participants < "p03", 0, -1), tmp_path, budget=BUDGET, entries=entries)
-    assert next((tmp_path / "cells").glob("distilled*.npz")).read_bytes()[:2] == saved[:2]
+    again = compare_contenders(data, split, tmp_path, budget=BUDGET, entries=entries)
+    pd.testing.assert_frame_equal(again.comparison.predictions, found.comparison.predictions, check_exact=True)
 
 
 class TestBadInput:

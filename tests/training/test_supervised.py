@@ -107,3 +107,10 @@ def test_classes_can_be_named_beforehand():
 def test_impossible_labels_are_refused(y, changed, says):
     with pytest.raises(ValueError, match=says):
         train_supervised(windows(24)[0], y, config(), options=options(steps=1), **{"task": "classification"} | changed)
+
+
+def test_the_last_windows_may_be_without_a_target():
+    x, y = windows(n=12)
+    y[-3:] = np.nan
+    fitted = train_supervised(x, y, config(), options=options(steps=1, batch_size=4), groups=np.repeat([0, 1, 2], 4))
+    assert np.isfinite(fitted.predict(x)).all()
