@@ -195,9 +195,8 @@ def test_trained_encoders_are_kept_and_their_shared_space_is_searched_both_ways(
     data = cohort(n_people=8)
     entries = [entry for entry in line_up() if isinstance(entry, Trained)][:1]
     entries[0].settings = {"front_end": "samples"}
-    found = compare_contenders(
-        data, np.where(data.participants < "p03", 0, -1), tmp_path, budget=BUDGET, entries=entries
-    )
+    split = np.where(data.participants < "p03", 0, -1)
+    found = compare_contenders(data, split, tmp_path, budget=BUDGET, entries=entries)
     assert (tmp_path / "student" / "model.safetensors").exists() and (tmp_path / "teacher" / "README.md").exists()
     assert set(found.retrieval) == set(found.retrieval_back) == {"distilled student", MOTION}
     assert not found.retrieval["distilled student"].equals(found.retrieval_back["distilled student"])
