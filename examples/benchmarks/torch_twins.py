@@ -1,17 +1,17 @@
 """The nets of biosig once more in torch, over the same weights: what benchmarks and agreement tests compare with.
 
-Written as a torch user would for speed: weights in torch's own layouts, fused attention, convolutions with channels
-first, and a masked transformer that encodes visible tokens only.
+Written as a torch user would for speed: weights in torch's own layouts, fused attention, a masked transformer that
+encodes visible tokens only, and, of several ways to write the convolutions, the one that was fastest for each family.
+Nothing of biosig is imported, so that a process can measure torch alone.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch.nn import functional
-
-from biosig.nets.efficientnet import strides, widths
-from biosig.nets.transformer import sinusoids
 
 
 class TorchEncoder:
@@ -57,7 +57,11 @@ class TorchEncoder:
         return cut.permute(0, 2, 1, 3).reshape(n_batch, n_samples // length, n_channels * length)
 
     def positions(self, name, n_tokens, width):
-        return self.weights[name] if name in self.weights else torch.from_numpy(sinusoids(n_tokens, width))
+        if name in self.weights:
+            return self.weights[name]
+        rates = torch.exp(-math.log(10000.0) * torch.arange(width // 2) / max(1, width // 2))
+        angles = torch.arange(n_tokens)[:, None] * rates
+        return torch.cat([angles.sin(), angles.cos()], dim=1)
 
     # transformer
 
@@ -103,10 +107,10 @@ class TorchEncoder:
                 layer += 1
         return self.norm(y, f"{p}norm_")
 
-    # EfficientNet, channels first
+    # EfficientNet
 
-    def pointwise(self, x, name):
-        return functional.conv1d(x, self.weights[f"{name}weight"][:, :, None], self.weights[f"{name}bias"])
+    def pointwise(self, x, name):  # channels first, like `depthwise`
+        return torch.matmul(self.weights[f"{name}weight"], x) + self.weights[f"{name}bias"][:, None]
 
     def residual_block(self, x, name, stride):
         y = self.norm(x.transpose(1, 2), f"{name}norm_").transpose(1, 2)
@@ -119,10 +123,11 @@ class TorchEncoder:
 
     def efficientnet_tokens(self, x):
         p, config = self.prefix, self.config
-        plan, steps = widths(config["width"]), strides(config["stride"])
-        n_channels, block = config["n_channels"], 0
+        halvings, block = config["stride"].bit_length() - 1, 0
+        steps = [2 if i > 6 - halvings else 1 for i in (1, 0, 2, 3, 4, 5, 6, 0)]  # stem, stages; the early go first
         # the stem's weight holds, for each of three samples, the channels side by side
-        stem = self.weights[f"{p}stem_weight"].reshape(plan[0], 3, n_channels).transpose(1, 2)
+        stem = self.weights[f"{p}stem_weight"]
+        stem = stem.reshape(len(stem), 3, config["n_channels"]).transpose(1, 2)
         y = functional.silu(functional.conv1d(x, stem, self.weights[f"{p}stem_bias"], stride=steps[0], padding=1))
         for stage, depth in enumerate(config["depths"], start=1):
             for i in range(depth):
@@ -145,20 +150,24 @@ class TorchEncoder:
 
 
 class TorchMaskedAutoencoder(TorchEncoder):
-    """`biosig.nets.MaskedAutoencoderNet` as functions of torch.
+    """`biosig.nets.MaskedAutoencoderNet`, with its usual decoder, as functions of torch.
 
     Parameters
     ----------
-    net : MaskedAutoencoderNet
-        Gives the shapes.
+    config : dict
+        Of the encoder.
     weights : dict of str to array
         Of the whole net.
+    patch_length : int
+        Samples of a token, which are hidden together.
+    decoder_depth : int
+        Blocks of the decoder of a transformer.
     """
 
-    def __init__(self, net, weights):
-        super().__init__(net.encoder.config, weights, "encoder.")
-        self.n_patches, self.patch_length = net.n_patches, net.patch_length
-        self.decoder_depth = len(net.decoder.blocks) if self.config["architecture"] == "transformer" else 0
+    def __init__(self, config, weights, patch_length, decoder_depth=2):
+        super().__init__(config, weights, "encoder.")
+        self.patch_length, self.n_patches = patch_length, config["n_samples"] // patch_length
+        self.decoder_depth = decoder_depth
 
     def loss(self, x, visible, hidden):
         wanted = take(self.patches(x, self.patch_length), hidden)
