@@ -112,6 +112,14 @@ def _training_options(parser: argparse.ArgumentParser, *, full: bool) -> None:
         default=full,
         help="compare the costly variants too (%(default)s)",
     )
+    parser.add_argument(
+        "--label-shares",
+        type=_share,
+        nargs="+",
+        default=[],
+        metavar="SHARE",
+        help="also probe with the labels of these shares of the training people, 0 for one person",
+    )
     parser.add_argument("--seeds", type=_count, default=1, help="times everything is trained anew (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="makes the run repeat exactly (%(default)s)")
 
@@ -120,6 +128,13 @@ def _positive(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a share from 0 to 1")
     return value
 
 
@@ -141,6 +156,7 @@ def _demo(options: argparse.Namespace) -> None:
         architectures=options.architecture,
         n_steps=options.steps or (20 if options.quick else None),
         full=options.full,
+        label_shares=options.label_shares,
         n_seeds=options.seeds,
         random_state=options.seed,
     )
@@ -161,6 +177,7 @@ def _experiment(options: argparse.Namespace) -> None:
         same_people=options.same_people,
         labels=options.labels,
         full=options.full,
+        label_shares=options.label_shares,
         n_seeds=options.seeds,
         random_state=options.seed,
     )

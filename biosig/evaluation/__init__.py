@@ -9,6 +9,7 @@ from biosig.evaluation.compare import Comparison, Prediction, compare
 from biosig.evaluation.conformal import conformal_coverage, conformal_radius, error_against_coverage
 from biosig.evaluation.handcrafted import feature_names, hand_crafted_features, log_spectrum
 from biosig.evaluation.headline import headline
+from biosig.evaluation.label_efficiency import label_errors, label_table
 from biosig.evaluation.people import person_means, probe_people
 from biosig.evaluation.probe import Probed, choose_alpha, participant_folds, probe, probe_folds, probe_with_error
 from biosig.evaluation.protocol import Budget, Contender, Estimator, Training
@@ -46,6 +47,8 @@ __all__ = [
     "hand_crafted_features",
     "hash_arrays",
     "headline",
+    "label_errors",
+    "label_table",
     "log_spectrum",
     "page",
     "participant_folds",

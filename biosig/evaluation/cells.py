@@ -69,10 +69,13 @@ class Split:
         }
         self._teachers: dict[str, Any] = {}
 
-    def training(self, rows: np.ndarray | None = None) -> Training:
-        """What contenders learn from: all training windows, or some of them."""
-        rows = self.train if rows is None else rows
-        cohort = self.cohort
+    def on(self, rows: np.ndarray) -> Split:
+        """The same split with other training windows."""
+        return Split(self.cohort, rows, self.use, self.test, self.budget, self.random_state, self.store)
+
+    def training(self) -> Training:
+        """What contenders learn from."""
+        rows, cohort = self.train, self.cohort
         return Training(
             accel=cohort.accel[rows],
             ppg=cohort.ppg[rows],

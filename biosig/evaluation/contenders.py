@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from biosig.estimators import DistilledEncoder, MaskedAutoencoder, SupervisedEncoder
+from biosig.estimators import ContrastiveEncoder, DistilledEncoder, MaskedAutoencoder, SupervisedEncoder
 from biosig.evaluation.handcrafted import hand_crafted_features, log_spectrum
 from biosig.evaluation.protocol import Budget, Contender, Estimator, Training, source_digest
 from biosig.heart import wrist_heart_rate
@@ -23,14 +24,18 @@ L2_STUDENT = "L2-distilled student"
 HAND_CRAFTED = "hand-crafted features"
 LOG_SPECTRUM = "log spectrum"
 WRIST_METHODS = ("nightbeat", "spectral", "pwr", "jerk")
-MASKED = "masked"
+CONTRASTIVE_STUDENT = "distilled from contrastive teacher"
+CONTRASTIVE_TEACHER = "contrastive PPG teacher (ceiling)"
+ACCEL_CONTRASTIVE = "acceleration contrastive"
+MASKED, CONTRASTIVE = "masked", "contrastive"
 
 
 def fit_teacher(training: Training, kind: str, budget: Budget):
     """Return the PPG encoder of a kind fitted on the training windows, for all who are distilled from it."""
-    if kind != MASKED:
-        raise ValueError(f"teacher is {kind!r}; expected {MASKED!r}")
-    return MaskedAutoencoder(modality="ppg", **common(training, budget)).fit(training.ppg, groups=training.groups)
+    kinds = {MASKED: MaskedAutoencoder, CONTRASTIVE: ContrastiveEncoder}
+    if kind not in kinds:
+        raise ValueError(f"teacher is {kind!r}; expected one of {sorted(kinds)}")
+    return kinds[kind](modality="ppg", **common(training, budget)).fit(training.ppg, groups=training.groups)
 
 
 def common(training: Training, budget: Budget) -> dict[str, Any]:
@@ -49,7 +54,8 @@ class Trained(Contender):
 
     Attributes
     ----------
-    name, sees : str
+    name, sees, learns_from_labels
+        See `Contender`.
     make : callable
         ``make(training, settings)`` returns the fitted estimator.
     architecture : str
@@ -61,6 +67,7 @@ class Trained(Contender):
     name: str
     make: Callable[[Training, dict[str, Any]], Any]
     sees: str = "accel"
+    learns_from_labels: bool = False
     architecture: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     encoder: Any = field(default=None, repr=False)
@@ -80,17 +87,21 @@ class Trained(Contender):
         return f"{self.name} {self.sees} {self.architecture} {sorted(map(str, self.settings.items()))}"
 
 
-def _teacher(training: Training, settings: dict[str, Any]):
-    return training.teacher(MASKED)
+def _teacher(training: Training, settings: dict[str, Any], kind: str = MASKED):
+    return training.teacher(kind)
 
 
-def _student(training: Training, settings: dict[str, Any]):
-    student = DistilledEncoder(training.teacher(MASKED), **settings)
+def _student(training: Training, settings: dict[str, Any], kind: str = MASKED):
+    student = DistilledEncoder(training.teacher(kind), **settings)
     return student.fit(training.accel, training.ppg, groups=training.groups, starts=training.starts)
 
 
 def _accel_mae(training: Training, settings: dict[str, Any]):
     return MaskedAutoencoder(modality="accel", **settings).fit(training.accel, groups=training.groups)
+
+
+def _accel_contrastive(training: Training, settings: dict[str, Any]):
+    return ContrastiveEncoder(modality="accel", **settings).fit(training.accel, groups=training.groups)
 
 
 def _supervised(training: Training, settings: dict[str, Any]):
@@ -134,7 +145,7 @@ def line_up(*, full: bool = False, architectures: Sequence[str] = (), own: Seque
     Parameters
     ----------
     full : bool
-        Also the variants of distillation that are trained beside the student.
+        Also the contrastive encoders and the other ways of distilling.
     architectures : sequence of str
         Further families in which every trained encoder takes part under a name of its own.
     own : sequence of Contender
@@ -150,21 +161,28 @@ def line_up(*, full: bool = False, architectures: Sequence[str] = (), own: Seque
     ValueError
         When two entries have the same name.
     """
+    costly = [
+        Trained(name=CONTRASTIVE_STUDENT, make=partial(_student, kind=CONTRASTIVE)),
+        Trained(name=L2_STUDENT, make=_student, settings={"objective": "l2"}),
+        Trained(name=ACCEL_CONTRASTIVE, make=_accel_contrastive),
+    ]
     trained = [
         Trained(name=STUDENT, make=_student),
-        *([Trained(name=L2_STUDENT, make=_student, settings={"objective": "l2"})] if full else []),
+        *(costly if full else []),
         Trained(name=ACCEL_MAE, make=_accel_mae),
-        Trained(name=SUPERVISED, make=_supervised),
+        Trained(name=SUPERVISED, make=_supervised, learns_from_labels=True),
         Trained(name=RANDOM, make=_accel_mae, settings={"n_steps": 0}),
     ]
-    ceiling = Trained(name=TEACHER, make=_teacher, sees="ppg")
+    ceilings = [Trained(name=TEACHER, make=_teacher, sees="ppg")]
+    if full:
+        ceilings.append(Trained(name=CONTRASTIVE_TEACHER, make=partial(_teacher, kind=CONTRASTIVE), sees="ppg"))
     others = [
         replace(entry, name=f"{entry.name} [{family}]", architecture=family)
         for family in architectures
-        for entry in (*trained, ceiling)
+        for entry in (*trained, *ceilings)
     ]
     by_hand = [ByHand(HAND_CRAFTED, hand_crafted_features), ByHand(LOG_SPECTRUM, log_spectrum)]
-    entries = [*trained, ceiling, *others, *by_hand, *(WristRate(method) for method in WRIST_METHODS), *own]
+    entries = [*trained, *ceilings, *others, *by_hand, *(WristRate(method) for method in WRIST_METHODS), *own]
     names = [entry.name for entry in entries]
     twice = sorted({name for name in names if names.count(name) > 1 or name == MOTION})
     if twice:

@@ -33,6 +33,7 @@ def demo(
     n_steps: int | None = None,
     full: bool = False,
     own: Sequence[Contender] = (),
+    label_shares: Sequence[float] = (),
     n_seeds: int = 1,
     random_state: int = 0,
 ) -> Results:
@@ -56,6 +57,8 @@ def demo(
         Compare the costly variants as well, see `line_up`.
     own : sequence of Contender
         Further entries.
+    label_shares : sequence of float
+        Shares of labelled participants to probe with as well, see `biosig.evaluation.label_efficiency`.
     n_seeds : int
         Times everything is trained anew.
     random_state : int
@@ -77,6 +80,7 @@ def demo(
         out,
         budget=Budget(architecture=architectures[0], n_steps=DEMO_STEPS if n_steps is None else n_steps),
         entries=line_up(full=full, architectures=architectures[1:], own=own),
+        label_shares=label_shares,
         n_seeds=n_seeds,
         random_state=random_state,
         skipped=skipped,
@@ -102,6 +106,7 @@ def experiment(
     labels: Path | None = None,
     full: bool = True,
     own: Sequence[Contender] = (),
+    label_shares: Sequence[float] = (),
     n_seeds: int = 1,
     random_state: int = 0,
 ) -> Results:
@@ -120,7 +125,7 @@ def experiment(
         people never stand on both sides of a split.
     max_motion : float
         Stillness gate in g, in training and test.
-    architectures, n_steps, full, own, n_seeds
+    architectures, n_steps, full, own, label_shares, n_seeds
         See `demo`.
     same_people : bool
         Whether a participant of the same name in two folders is the same person.
@@ -162,6 +167,7 @@ def experiment(
         out,
         budget=Budget(architecture=architectures[0], n_steps=EXPERIMENT_STEPS if n_steps is None else n_steps),
         entries=line_up(full=full, architectures=architectures[1:], own=own),
+        label_shares=label_shares,
         n_seeds=n_seeds,
         random_state=random_state,
         skipped=[*skipped, *too_short],

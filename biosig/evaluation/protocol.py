@@ -84,6 +84,8 @@ class Contender:
     name = "my encoder"
     sees = "accel"
     """What `embed` is given: "accel", or "ppg" for a ceiling."""
+    learns_from_labels = False
+    """Whether `fit` looks at the targets: it is then trained anew for every share of labels."""
 
     def fit(self, training: Training) -> Contender:
         """Learn from the training windows; by default nothing, as a pretrained encoder does.

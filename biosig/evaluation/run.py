@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from biosig.evaluation.cells import Split
+from biosig.evaluation.cells import Cell, Split
 from biosig.evaluation.cohort import Cohort
 from biosig.evaluation.compare import compare
 from biosig.evaluation.conformal import conformal_coverage, error_against_coverage
 from biosig.evaluation.contenders import ACCEL_MAE, MASKED, STUDENT, SUPERVISED, line_up
 from biosig.evaluation.gather import Gathered
+from biosig.evaluation.label_efficiency import Errors, label_errors, label_table
 from biosig.evaluation.people import probe_people
 from biosig.evaluation.protocol import Budget, Contender
 from biosig.evaluation.report import write_report
@@ -39,6 +40,7 @@ def run(
     *,
     budget: Budget,
     entries: Sequence[Contender] | None = None,
+    label_shares: Sequence[float] = (),
     n_seeds: int = 1,
     random_state: int = 0,
     skipped: Sequence[tuple[str, str]] = (),
@@ -49,7 +51,7 @@ def run(
 
     Parameters
     ----------
-    cohort, split, out, budget, entries, n_seeds, random_state
+    cohort, split, out, budget, entries, label_shares, n_seeds, random_state
         See `compare_contenders`.
     skipped : sequence of (name, reason)
         Recordings left out.
@@ -62,7 +64,14 @@ def run(
     results : Results
     """
     results = compare_contenders(
-        cohort, split, out, budget=budget, entries=entries, n_seeds=n_seeds, random_state=random_state
+        cohort,
+        split,
+        out,
+        budget=budget,
+        entries=entries,
+        label_shares=label_shares,
+        n_seeds=n_seeds,
+        random_state=random_state,
     )
     results.notes = [*notes, *results.notes]
     results.skipped = [f"{name}: {reason}" for name, reason in skipped]
@@ -83,6 +92,7 @@ def compare_contenders(
     *,
     budget: Budget,
     entries: Sequence[Contender] | None = None,
+    label_shares: Sequence[float] = (),
     n_seeds: int = 1,
     random_state: int = 0,
 ) -> Results:
@@ -100,6 +110,9 @@ def compare_contenders(
     budget : Budget
     entries : sequence of Contender, optional
         Who takes part, see `line_up`; the others are compared with the first.
+    label_shares : sequence of float
+        Shares of labelled participants to probe with, see `biosig.evaluation.label_efficiency`; none by default, as a
+        supervised encoder is trained for each.
     n_seeds : int
         Times everything is trained anew, from ``random_state`` upwards.
     random_state : int
@@ -121,6 +134,7 @@ def compare_contenders(
     store = Store(out / CELLS, data=data_hash)
     gathered = Gathered(cohort, split, n_seeds)
     histories: dict[str, dict] = {}
+    label_runs = []
     for number in range(n_seeds):
         for fold in gathered.folds:
             _announce(number, n_seeds, fold, len(gathered.folds))
@@ -128,10 +142,19 @@ def compare_contenders(
             part = Split(cohort, train, usable, test, budget, random_state + number, store)
             cells = {entry.name: part.cell(entry) for entry in entries}
             gathered.add(cells, usable, fold, number)
+            if label_shares:
+                label_runs.append(_label_errors(part, entries, cells, label_shares))
             if number == 0:
                 histories = {name: cell.history for name, cell in cells.items() if cell.history.get("loss")}
                 _keep_encoders(part, entries, out, len(gathered.folds))
     results = _measure(gathered, entries[0].name, random_state)
+    if label_runs:
+        n_training = round(
+            np.mean([len(np.unique(cohort.participants[usable[split[usable] != f]])) for f in gathered.folds])
+        )
+        results.label_efficiency = label_table(
+            label_runs, cohort.participants, n_training, entries[0].name, random_state=random_state
+        )
     results.training = histories
     results.example = _example(cohort, np.flatnonzero(cohort.still & (split >= 0)))
     results.provenance = collect_provenance(
@@ -148,6 +171,29 @@ def compare_contenders(
     )
     results.notes = list(cohort.notes)
     return results
+
+
+def _label_errors(part: Split, entries: Sequence[Contender], cells: dict[str, Cell], shares) -> Errors:
+    """Errors of one split with ever more labels, over all windows of the cohort."""
+    cohort, use = part.cohort, part.use
+    features: dict = {name: cell.features for name, cell in cells.items() if cell.features is not None}
+    for entry in entries:
+        if entry.learns_from_labels and entry.name in features:
+            features[entry.name] = lambda labelled, entry=entry: part.on(use[labelled]).cell(entry).features
+    test = np.isin(use, part.test)
+    found = label_errors(
+        {name: given for name, given in features.items() if not cells[name].reason},
+        cohort.targets.iloc[use].reset_index(drop=True),
+        cohort.participants[use],
+        test,
+        shares=shares,
+        random_state=part.random_state,
+    )
+    placed: Errors = {}
+    for key, errors in found.items():
+        placed[key] = np.full((len(errors), len(cohort.table)), np.nan)
+        placed[key][:, use] = errors
+    return placed
 
 
 def _announce(number: int, n_seeds: int, fold: int, n_folds: int) -> None:
