@@ -11,10 +11,6 @@ from biosig.training import TrainingOptions, contrastive, embed, make_config, ra
 from tests.training import torch_twin
 
 RATE, LENGTH = 16.0, 64
-FAMILIES = {
-    "conv": {"widths": [8, 12], "depths": [1, 1], "dropout": 0.0},
-    "transformer": {"width": 16, "depth": 1, "n_heads": 2, "patch": 8},
-}
 
 
 def people(n_people=6, windows_each=8, seed=0):
@@ -31,7 +27,7 @@ def people(n_people=6, windows_each=8, seed=0):
 def config(architecture="conv"):
     return make_config(
         modality="ppg", n_channels=1, n_samples=LENGTH, sampling_rate=RATE, architecture=architecture,
-        **FAMILIES[architecture],
+        **torch_twin.FAMILIES[architecture],
     )  # fmt: skip
 
 
@@ -40,20 +36,21 @@ def options(**changed):
     return TrainingOptions(**plain | changed)
 
 
-@pytest.mark.parametrize(("architecture", "queue_size"), [("conv", 0), ("transformer", 24)])
+@pytest.mark.parametrize(("architecture", "queue_size"), [("efficientnet", 0), ("transformer", 24)])
 def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, architecture, queue_size):
     torch = pytest.importorskip("torch", reason="torch comes with the extra 'bench'")
     made = config(architecture)
     seen = torch_twin.record_training(monkeypatch)
     x, groups = people()
     settings = {"temperature": 0.1, "koleo": 0.1, "momentum": 0.8, "queue_size": queue_size}
-    train_contrastive(x, made, options=options(), groups=groups, **settings)
+    plan = torch_twin.comparable(options(), architecture)
+    train_contrastive(x, made, options=plan, groups=groups, **settings)
 
     values = iter(seen["weights"])
     names = list(named_parameters(build_encoder(made["encoder"], 0)))
     net = torch_twin.Encoder(torch, made["encoder"], names, values)
     head = torch_twin.Weights(torch, ["in_weight", "in_bias", "out_weight", "out_bias"], values)
-    slow_net, slow_head, past = net.copy(), head.copy(), torch.zeros(0, contrastive.PROJECTED)
+    slow_net, slow_head, past = net.copy(), head.copy(), torch.zeros(0, contrastive.PROJECTED, dtype=torch.float64)
 
     def loss(step, windows, excluded):
         nonlocal past
@@ -68,7 +65,7 @@ def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, architecture, que
         found = torch_twin.info_nce(torch, query, past, excluded[:, : len(past)], 0.1, 1.0)
         return found + 0.05 * (torch_twin.koleo(torch, query[0::2]) + torch_twin.koleo(torch, query[1::2]))
 
-    expected = torch_twin.losses(torch, loss, [net, head], seen["batches"], options())
+    expected = torch_twin.losses(torch, loss, [net, head], seen["batches"], plan)
     np.testing.assert_allclose(seen["losses"], expected, atol=1e-4)
 
 

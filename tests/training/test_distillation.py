@@ -12,17 +12,13 @@ from biosig.training.objectives import interpolation
 from tests.training import torch_twin
 
 RATE, LENGTH = 16.0, 64
-FAMILIES = {
-    "conv": {"widths": [8, 12], "depths": [1, 1], "dropout": 0.0},
-    "transformer": {"width": 16, "depth": 1, "n_heads": 2, "patch": 16},
-}
 HEAD = ["in_weight", "in_bias", "out_weight", "out_bias"]
 
 
 def config(modality, architecture="conv"):
     return make_config(
         modality=modality, n_channels=3 if modality == "accel" else 1, n_samples=LENGTH, sampling_rate=RATE,
-        architecture=architecture, **FAMILIES[architecture],
+        architecture=architecture, **torch_twin.FAMILIES[architecture],
     )  # fmt: skip
 
 
@@ -40,7 +36,7 @@ def options(**changed):
 
 
 VARIANTS = [
-    ("conv", "conv", {"objective": "infonce", "temperature": 0.1}),
+    ("efficientnet", "efficientnet", {"objective": "infonce", "temperature": 0.1}),
     ("transformer", "conv", {"objective": "infonce", "temperature": 0.2, "balance": 0.3, "queue_size": 24}),
     (
         "conv",
@@ -59,9 +55,9 @@ def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, student, teacher,
     seen = torch_twin.record_training(monkeypatch)
     accel, ppg, groups, starts = paired()
     frozen = random_encoder(config("ppg", teacher), 3)
-    made = config("accel", student)
+    made, plan = config("accel", student), torch_twin.comparable(options(), student, teacher)
     fitted = train_distilled(
-        accel, ppg, made, frozen, options=options(), groups=groups, starts=starts, **settings
+        accel, ppg, made, frozen, options=plan, groups=groups, starts=starts, **settings
     )  # fmt: skip
 
     values, contrast = iter(seen["weights"]), settings["objective"] == "infonce"
@@ -74,7 +70,7 @@ def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, student, teacher,
         torch, frozen.config["encoder"], list(frozen.weights), iter(frozen.weights.values()), False
     )
     mean, scale = (torch.tensor(fitted.heads["teacher"][name]) for name in ("mean", "scale"))
-    past = torch.zeros(0, len(mean))
+    past = torch.zeros(0, len(mean), dtype=torch.float64)
 
     def temperature():
         if "learn_temperature" not in settings:
@@ -98,13 +94,13 @@ def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, student, teacher,
         else:
             found = 1 - f.cosine_similarity(answer, target).mean()
         if "token_weight" in settings:
-            matrix = torch.tensor(interpolation(said.shape[1], told.shape[1]))
+            matrix = torch.tensor(interpolation(said.shape[1], told.shape[1]), dtype=torch.float64)
             moved = torch.einsum("nsd,st->ntd", token_head.linear(said, ""), matrix)
             found = found + settings["token_weight"] * f.mse_loss(moved, f.layer_norm(told, told.shape[-1:]))
         return found
 
     modules = [net, head, key_head, warmth, token_head]
-    expected = torch_twin.losses(torch, loss, modules, seen["batches"], options())
+    expected = torch_twin.losses(torch, loss, modules, seen["batches"], plan)
     np.testing.assert_allclose(seen["losses"], expected, atol=1e-4)
     if "learn_temperature" in settings:
         value = fitted.heads["temperature"]["value"].item()

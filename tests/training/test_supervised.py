@@ -14,13 +14,9 @@ RATE, LENGTH = 16.0, 64
 
 
 def config(architecture="conv"):
-    families = {
-        "conv": {"widths": [8, 12], "depths": [1, 1], "dropout": 0.0},
-        "transformer": {"width": 16, "depth": 1, "n_heads": 2, "patch": 16},
-    }
     return make_config(
         modality="ppg", n_channels=1, n_samples=LENGTH, sampling_rate=RATE, architecture=architecture,
-        **families[architecture],
+        **torch_twin.FAMILIES[architecture],
     )  # fmt: skip
 
 
@@ -36,15 +32,15 @@ def options(**changed):
     return TrainingOptions(**plain | changed)
 
 
-@pytest.mark.parametrize(("architecture", "task"), [("conv", "regression"), ("transformer", "classification")])
+@pytest.mark.parametrize(("architecture", "task"), [("efficientnet", "regression"), ("transformer", "classification")])
 def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, architecture, task):
     torch = pytest.importorskip("torch", reason="torch comes with the extra 'bench'")
     seen = torch_twin.record_training(monkeypatch)
     x, frequency = windows()
     y = frequency.copy() if task == "regression" else np.floor(frequency)
     y[::7] = np.nan
-    made = config(architecture)
-    train_supervised(x, y, made, options=options(), task=task)
+    made, settings = config(architecture), torch_twin.comparable(options(), architecture)
+    train_supervised(x, y, made, options=settings, task=task)
     values = iter(seen["weights"])
     net = torch_twin.Encoder(torch, made["encoder"], list(named_parameters(build_encoder(made["encoder"]))), values)
     head = torch_twin.Weights(torch, ["weight", "bias"], values)
@@ -55,7 +51,7 @@ def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, architecture, tas
             return torch.nn.functional.cross_entropy(said, target.argmax(1))
         return torch.nn.functional.mse_loss(said[known.bool()], target[known.bool()])
 
-    expected = torch_twin.losses(torch, loss, [net, head], seen["batches"], options())
+    expected = torch_twin.losses(torch, loss, [net, head], seen["batches"], settings)
     np.testing.assert_allclose(seen["losses"], expected, atol=1e-4)
 
 
