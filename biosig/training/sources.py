@@ -51,7 +51,7 @@ def _read(part: Any, rows: np.ndarray, windows: np.ndarray, here: np.ndarray) ->
     """Write the windows `rows` of one part into ``windows[here]``."""
     with np.errstate(over="ignore"):  # beyond float32 is infinite, so missing
         if (np.diff(rows) == 1).all():
-            windows[here[0] : here[-1] + 1] = np.asarray(part[int(rows[0]) : int(rows[-1]) + 1])
+            windows[here] = np.asarray(part[int(rows[0]) : int(rows[-1]) + 1])
             return
         wanted, place = np.unique(rows, return_inverse=True)  # HDF5 insists on order
         by_rows = getattr(part, "oindex", part)  # how Zarr calls it

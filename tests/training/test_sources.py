@@ -52,7 +52,8 @@ def test_rows_are_those_in_memory(stores, place):
     expected = stores["memory"]
     assert x.shape == expected.shape and len(x) == len(expected)
     rng = np.random.default_rng(0)
-    for rows in (rng.permutation(len(x))[:17], np.array([5, 5, 2]), np.arange(3, 9), slice(6, 33), slice(0, 0)):
+    few = [rng.choice(len(x), rng.integers(1, 5)) for _ in range(50)]  # so that neighbours meet by chance
+    for rows in (*few, rng.permutation(len(x))[:17], np.array([5, 5, 2]), np.arange(3, 9), slice(6, 33), slice(0, 0)):
         got = x[rows]
         assert got.dtype == np.float32 and got.dtype.isnative
         np.testing.assert_array_equal(got, expected[rows])
