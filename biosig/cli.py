@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from biosig import __version__
+from biosig.commands import learning, preparing
+from biosig.commands.arguments import ARCHITECTURES, count, positive, share
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,8 +52,8 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="the whole method on a simulated cohort: table, results.json, report.html")
     demo.add_argument("--out", type=Path, default=Path("biosig-demo"), help="folder for the results (%(default)s)")
-    demo.add_argument("--participants", type=_count, default=128, help="simulated people (%(default)s)")
-    demo.add_argument("--minutes", type=_positive, default=40.0, help="length of each recording (%(default)s)")
+    demo.add_argument("--participants", type=count, default=128, help="simulated people (%(default)s)")
+    demo.add_argument("--minutes", type=positive, default=40.0, help="length of each recording (%(default)s)")
     demo.add_argument("--device", default="watch", help="simulated sensor, see 'biosig simulate' (%(default)s)")
     demo.add_argument("--quick", action="store_true", help="a very small run that only shows that everything works")
     _training_options(demo, full=False)
@@ -69,11 +71,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     experiment.add_argument("--out", type=Path, required=True, help="folder for the results")
     experiment.add_argument(
-        "--folds", type=_count, default=5, help="participant-wise folds without --test (%(default)s)"
+        "--folds", type=count, default=5, help="participant-wise folds without --test (%(default)s)"
     )
-    experiment.add_argument("--stride", type=_positive, default=30.0, help="seconds between windows (%(default)s)")
+    experiment.add_argument("--stride", type=positive, default=30.0, help="seconds between windows (%(default)s)")
     experiment.add_argument(
-        "--max-motion", type=_positive, default=50.0, help="stillness gate, mg, in training and test (%(default)s)"
+        "--max-motion", type=positive, default=50.0, help="stillness gate, mg, in training and test (%(default)s)"
     )
     experiment.add_argument(
         "--same-people", action="store_true", help="equal names in different folders are the same person"
@@ -84,13 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     _training_options(experiment, full=True)
     experiment.set_defaults(run=_experiment)
 
-    simulate = commands.add_parser("simulate", help="write simulated recordings with their truth as netCDF files")
-    simulate.add_argument("--out", type=Path, required=True, help="folder for the recordings")
-    simulate.add_argument("--participants", type=_count, default=8, help="simulated people (%(default)s)")
-    simulate.add_argument("--minutes", type=_positive, default=30.0, help="length of each recording (%(default)s)")
-    simulate.add_argument("--device", default="watch", help="simulated sensor: watch or e4 (%(default)s)")
-    simulate.add_argument("--seed", type=int, default=0, help="seed of the cohort (%(default)s)")
-    simulate.set_defaults(run=_simulate)
+    preparing.add(commands)
+    learning.add(commands)
 
     doctor = commands.add_parser("doctor", help="what this machine can do: device, compiler, threads, versions")
     doctor.set_defaults(run=_doctor)
@@ -98,10 +95,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _training_options(parser: argparse.ArgumentParser, *, full: bool) -> None:
-    parser.add_argument("--steps", type=_count, default=None, help="training steps of each encoder")
+    parser.add_argument("--steps", type=count, default=None, help="training steps of each encoder")
     parser.add_argument(
         "--architecture",
-        choices=("conv", "efficientnet", "transformer"),
+        choices=ARCHITECTURES,
         nargs="+",
         default=["conv"],
         help="families of encoder, the reference's first (conv)",
@@ -114,35 +111,14 @@ def _training_options(parser: argparse.ArgumentParser, *, full: bool) -> None:
     )
     parser.add_argument(
         "--label-shares",
-        type=_share,
+        type=share,
         nargs="+",
         default=[],
         metavar="SHARE",
         help="also probe with the labels of these shares of the training people, 0 for one person",
     )
-    parser.add_argument("--seeds", type=_count, default=1, help="times everything is trained anew (%(default)s)")
+    parser.add_argument("--seeds", type=count, default=1, help="times everything is trained anew (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="makes the run repeat exactly (%(default)s)")
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a share from 0 to 1")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 up")
-    return value
 
 
 def _demo(options: argparse.Namespace) -> None:
@@ -181,17 +157,6 @@ def _experiment(options: argparse.Namespace) -> None:
         n_seeds=options.seeds,
         random_state=options.seed,
     )
-
-
-def _simulate(options: argparse.Namespace) -> None:
-    from biosig.recordings import simulate_cohort, write
-
-    recordings = simulate_cohort(
-        options.participants, 60 * options.minutes, device=options.device, random_state=options.seed, progress=True
-    )
-    for recording in recordings:
-        write(recording, options.out / f"{recording.attrs['participant']}.nc")
-    print(f"{len(recordings)} recordings of {options.minutes:g} min in {options.out}")
 
 
 def _doctor(options: argparse.Namespace) -> None:

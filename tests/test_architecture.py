@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ORDER = ["recordings", "signals", "heart", "nets", "training", "estimators", "evaluation", "cli"]
+ORDER = ["recordings", "signals", "heart", "nets", "training", "estimators", "evaluation", "commands", "cli"]
 SOURCES = sorted((ROOT / "biosig").rglob("*.py")) + sorted((ROOT / "kernels").rglob("*.py"))
 HEAVY = (
     "tinygrad",
