@@ -18,6 +18,9 @@ TRAITS = ("age", "sex", "bmi")
 """Attributes of recordings that say something of the person."""
 
 
+_COLUMNS = ("participant", "session", "start", "valid", "motion", "ppg_quality", "non_wear")
+
+
 @dataclass(frozen=True)
 class Cohort:
     """Windows of many recordings, row by row.
@@ -27,8 +30,8 @@ class Cohort:
     accel : array of shape (n_windows, 3, n_samples), float32, g without gravity
     ppg : array of shape (n_windows, 1, n_samples), float32, device units
     table : pandas.DataFrame
-        ``participant``, ``session``, ``start`` (s), ``valid``, ``motion`` (g), ``ppg_quality``, the targets
-        ``heart_rate`` (beats/min), ``sdnn`` and ``rmssd`` (ms) with ``reason``, and ``still``: whether the window
+        ``participant``, ``session``, ``start`` (s), ``valid``, ``motion`` (g), ``ppg_quality``, ``non_wear``, the
+        targets ``heart_rate`` (beats/min), ``sdnn`` and ``rmssd`` (ms) with ``reason``, and ``still``: whether the window
         passed the gate.
     sampling_rate : float
         Hz, of both sensors.
@@ -120,8 +123,7 @@ def collect(
             skipped.append((name, str(error)))
             continue
         pulse = np.ascontiguousarray(windows["ppg"].to_numpy()[:, :1])
-        table = windows[["participant", "session", "start", "valid", "motion", "ppg_quality"]].to_dataframe()
-        table = table.reset_index(drop=True)[["participant", "session", "start", "valid", "motion", "ppg_quality"]]
+        table = windows[list(_COLUMNS)].to_dataframe().reset_index(drop=True)[list(_COLUMNS)]
         table["still"] = gate.mask(windows)
         targets = ppg_targets(pulse, sampling_rate).reset_index(drop=True)
         tables.append(pd.concat([table, targets], axis=1))

@@ -35,7 +35,7 @@ def cohort(n_people=24, n_windows=5, seed=0):
     table = pd.DataFrame(
         {"participant": groups, "session": groups, "start": np.tile(np.arange(n_windows) * LENGTH, n_people)}
     )
-    table = table.assign(valid=1.0, motion=rng.uniform(0.001, 0.04, n), ppg_quality=1.0, still=True)
+    table = table.assign(valid=1.0, motion=rng.uniform(0.001, 0.04, n), ppg_quality=1.0, non_wear=np.nan, still=True)
     table = table.assign(heart_rate=rate, sdnn=rng.normal(50, 10, n), rmssd=rng.normal(40, 8, n), reason="")
     people = pd.DataFrame({"age": rng.uniform(20, 70, n_people)}, index=pd.Index(np.unique(groups), name="participant"))
     return Cohort(

@@ -1,0 +1,260 @@
+"""What the distilled student owes to each part of the recipe: one change at a time, written down as data.
+
+The teacher trained jointly with the student is not among the changes: the trainings of this library keep the teacher
+frozen by construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from biosig.estimators import DistilledEncoder
+from biosig.evaluation.bootstrap import bootstrap_difference, bootstrap_mean
+from biosig.evaluation.cells import Split
+from biosig.evaluation.cohort import Cohort
+from biosig.evaluation.contenders import MASKED, Trained
+from biosig.evaluation.probe import probe
+from biosig.evaluation.protocol import Budget, Training
+from biosig.evaluation.results import hash_arrays
+from biosig.evaluation.retrieval import retrieval
+from biosig.evaluation.store import Store
+from biosig.signals import resample
+from biosig.training import Augmentation
+
+AS_IS = "as it is"
+POOL = 64
+_COLUMNS = ["group", "change", "target", "mae", "ci95_low", "ci95_high", "relative", "relative_low", "relative_high"]
+_COLUMNS += ["top1", "pool", "n_windows", "n_participants", "reason"]
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One change to the recipe.
+
+    Attributes
+    ----------
+    group, name : str
+    settings : mapping
+        Parameters of `DistilledEncoder` in place of the usual ones.
+    budget : mapping
+        Fields of `Budget` in place of the usual ones, for teacher and student.
+    change : callable, optional
+        Makes another cohort of the cohort: windows, axes, rates, gates.
+    paired : bool
+        Whether the test windows are those of the recipe as it is, so that errors can be compared window by window.
+    hard_negatives : bool
+        Whether windows of the same person are put into a batch together.
+    """
+
+    group: str
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    budget: Mapping[str, Any] = field(default_factory=dict)
+    change: Callable[[Cohort], Cohort] | None = None
+    paired: bool = True
+    hard_negatives: bool = True
+
+
+def without_axes(axes: Sequence[int]) -> Callable[[Cohort], Cohort]:
+    """Return what sets axes of the acceleration to zero: a sensor that does not have them."""
+
+    def change(cohort: Cohort) -> Cohort:
+        accel = cohort.accel.copy()
+        accel[:, list(axes)] = 0.0
+        return replace(cohort, accel=accel)
+
+    return change
+
+
+def slower(rate: float) -> Callable[[Cohort], Cohort]:
+    """Return what leaves of the acceleration only what a sensor of `rate` Hz would have seen."""
+
+    def change(cohort: Cohort) -> Cohort:
+        slow = resample(cohort.accel, sampling_rate=cohort.sampling_rate, target_rate=rate)
+        accel = np.asarray(resample(slow, sampling_rate=rate, target_rate=cohort.sampling_rate), dtype=np.float32)
+        n = cohort.accel.shape[2]
+        return replace(cohort, accel=np.ascontiguousarray(np.pad(accel, ((0, 0), (0, 0), (0, n)), "edge")[:, :, :n]))
+
+    return change
+
+
+def stiller(max_motion: float) -> Callable[[Cohort], Cohort]:
+    """Return what moves the motion gate (g), in training and test."""
+
+    def change(cohort: Cohort) -> Cohort:
+        gate = replace(cohort.gate, max_motion=max_motion)
+        table = cohort.table.assign(
+            still=(cohort.table["motion"] <= max_motion)
+            & (cohort.table["valid"] >= gate.min_valid)
+            & (cohort.table["ppg_quality"] >= gate.min_ppg_quality)
+            & ~(cohort.table["non_wear"] > gate.max_non_wear)
+        )
+        return replace(cohort, table=table, gate=gate)
+
+    return change
+
+
+def shorter(seconds: float) -> Callable[[Cohort], Cohort]:
+    """Return what keeps the middle of each window; targets stay those of the whole window."""
+
+    def change(cohort: Cohort) -> Cohort:
+        n, whole = round(seconds * cohort.sampling_rate), cohort.accel.shape[2]
+        if n > whole:
+            raise ValueError(f"{seconds:g} s were asked of windows of {cohort.length:g} s; expected less")
+        middle = slice((whole - n) // 2, (whole - n) // 2 + n)
+        cut = lambda x: np.ascontiguousarray(x[:, :, middle])
+        table = cohort.table.assign(start=cohort.table["start"] + middle.start / cohort.sampling_rate)
+        return replace(cohort, accel=cut(cohort.accel), ppg=cut(cohort.ppg), table=table, length=float(seconds))
+
+    return change
+
+
+def _augment_without(name: str) -> dict[str, Any]:
+    """Augmentation of both sensors with one change off; only acceleration is rotated."""
+    accel, ppg = Augmentation(rotation=0.5), Augmentation()
+    accel, ppg = (replace(each, **{name: 0.0}) for each in (accel, ppg))
+    return {"options": {"augment": {"accel": accel, "ppg": ppg}}}
+
+
+ABLATIONS: tuple[Ablation, ...] = (
+    Ablation("recipe", AS_IS),
+    Ablation("augmentation", "none", {"augment": False}),
+    *(
+        Ablation("augmentation", f"without {name.replace('_', ' ')}", _augment_without(name))
+        for name in ("cut_out", "magnitude_warp", "noise", "permutation", "time_warp", "rotation")
+    ),
+    *(Ablation("temperature", f"{value:g}", {"temperature": value}) for value in (0.01, 0.1, 0.3)),
+    *(Ablation("batch size", str(value), {"batch_size": value}) for value in (16, 32, 128)),
+    Ablation("objective", "L2", {"objective": "l2"}),
+    Ablation("objective", "cosine", {"objective": "cosine"}),
+    Ablation("negatives", "none of the same person on purpose", hard_negatives=False),
+    Ablation("front end", "samples", {"front_end": "samples"}),
+    Ablation("family", "transformer", {"architecture": "transformer"}),
+    Ablation("family", "efficientnet", {"architecture": "efficientnet"}),
+    Ablation("size", "small", {"size": "small"}),
+    Ablation("axes", "z left out", change=without_axes([2])),
+    Ablation("axes", "x alone", change=without_axes([1, 2])),
+    Ablation("sampling rate", "32 Hz", change=slower(32.0)),
+    Ablation("sampling rate", "25 Hz", change=slower(25.0)),
+    Ablation("sampling rate", "16 Hz", change=slower(16.0)),
+    Ablation("window", "30 s", change=shorter(30.0)),
+    Ablation("window", "15 s", change=shorter(15.0)),
+    *(Ablation("gate", f"{1000 * g:g} mg", change=stiller(g), paired=False) for g in (0.01, 0.02, 0.1)),
+)
+"""One change at a time; the first entry is what the others are compared with."""
+
+
+def _student(ablation: Ablation) -> Callable[[Training, dict[str, Any]], Any]:
+    def make(training: Training, settings: dict[str, Any]):
+        student = DistilledEncoder(training.teacher(MASKED), **settings)
+        together = {"groups": training.groups, "starts": training.starts} if ablation.hard_negatives else {}
+        return student.fit(training.accel, training.ppg, **together)
+
+    return make
+
+
+def run_ablations(
+    cohort: Cohort,
+    split: np.ndarray,
+    store: Store,
+    *,
+    budget: Budget,
+    ablations: Sequence[Ablation] = ABLATIONS,
+    n_seeds: int = 1,
+    n_boot: int = 1000,
+    random_state: int = 0,
+) -> pd.DataFrame:
+    """Distil once for each change and seed, and compare the errors with those of the recipe as it is.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    split : array of int, shape (n_windows,)
+        0 where a window is tested, -1 where it is trained on.
+    store : Store
+        Where finished students are kept.
+    budget : Budget
+    ablations : sequence of Ablation
+        The first is the recipe that the others are compared with.
+    n_seeds, random_state
+        Trainings of each, and the first seed.
+    n_boot : int
+        Draws of participants for the intervals.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a change and target: `group`, `change`, `target`, `mae` with interval, `relative` (this error over
+        that of the recipe, less 1; positive where the change does harm) with interval where both have the same
+        windows, `top1` of retrieval across people at `pool`, `n_windows`, `n_participants`, `reason` where it failed.
+    """
+    errors: dict[str, dict[str, np.ndarray]] = {}
+    rows = []
+    for ablation in tqdm(ablations, desc="ablations", unit="change"):
+        label = f"{ablation.group}: {ablation.name}"
+        try:
+            changed = cohort if ablation.change is None else ablation.change(cohort)
+            found = [
+                _one(changed, split, store, replace(budget, **ablation.budget), ablation, random_state + number)
+                for number in range(n_seeds)
+            ]
+        except (ValueError, FloatingPointError) as failure:
+            tqdm.write(f"{label}: left out ({failure})")
+            for target in cohort.targets.columns:
+                rows.append([ablation.group, ablation.name, target, *[np.nan] * 7, POOL, 0, 0, str(failure)])
+            continue
+        top1 = float(np.mean([top for _, top in found]))
+        for target in cohort.targets.columns:
+            error = np.mean([each[target] for each, _ in found], axis=0)
+            errors.setdefault(target, {})[label] = error
+            mae = bootstrap_mean(error, cohort.participants, n_boot=n_boot, random_state=random_state)
+            base = next(iter(errors[target].values()))
+            relative: Sequence[float] = (np.nan,) * 3
+            if ablation.paired and base is not error:
+                gap = bootstrap_difference(error, base, cohort.participants, n_boot=n_boot, random_state=random_state)
+                relative = gap.relative[:3]
+            row = [ablation.group, ablation.name, target, *mae[:3], *relative, top1, POOL]
+            rows.append([*row, mae.n_windows, mae.n_participants, ""])
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _one(cohort: Cohort, split, store: Store, budget: Budget, ablation: Ablation, seed: int):
+    """Absolute errors (n_windows,) per target of one student, and its top-1 at `POOL`."""
+    usable = np.flatnonzero(cohort.still)
+    if not len(usable[split[usable] < 0]) or not len(usable[split[usable] >= 0]):
+        raise ValueError("no window passes this gate in training or test")
+    train, test = usable[split[usable] < 0], usable[split[usable] >= 0]
+    # The store's facts name the cohort as it was given; what was changed in it is part of the key.
+    data = hash_arrays([cohort.accel]) if ablation.change is not None else ""
+    changed = Store(store.folder, **store.facts, changed=data) if data else store
+    part = Split(cohort, train, usable, test, budget, seed, changed)
+    entry = Trained(
+        name=f"{ablation.group} {ablation.name}",
+        make=_student(ablation),
+        settings={**ablation.settings, "verbose": 0},  # one bar over all changes
+    )
+    cell = part.cell(entry)
+    if cell.reason or cell.features is None:
+        raise ValueError(cell.reason)
+    held = np.isin(usable, test)
+    errors = {}
+    for target in cohort.targets.columns:
+        y = cohort.table[target].to_numpy()
+        guess = probe(cell.features[~held], y[train], cohort.participants[train], cell.features[held])
+        errors[target] = np.full(len(y), np.nan)
+        errors[target][test] = np.abs(guess - y[test])
+    table = retrieval(
+        cell.shared["accel"][held],
+        cell.shared["ppg"][held],
+        groups=cohort.participants[test],
+        pool_sizes=[POOL],
+        scopes=["across"],
+        n_boot=2,
+    )
+    return errors, float(table["top1"].iloc[0]) if len(table) else np.nan
