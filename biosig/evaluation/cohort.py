@@ -31,8 +31,8 @@ class Cohort:
     ppg : array of shape (n_windows, 1, n_samples), float32, device units
     table : pandas.DataFrame
         ``participant``, ``session``, ``start`` (s), ``valid``, ``motion`` (g), ``ppg_quality``, ``non_wear``, the
-        targets ``heart_rate`` (beats/min), ``sdnn`` and ``rmssd`` (ms) with ``reason``, and ``still``: whether the window
-        passed the gate.
+        targets ``heart_rate`` (beats/min), ``sdnn`` and ``rmssd`` (ms) with ``reason``, and ``still``: whether
+        the window passed the gate.
     sampling_rate : float
         Hz, of both sensors.
     length : float
