@@ -8,13 +8,12 @@ windows that are not augmented, with a low learning rate.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import numpy as np
 
 from biosig.nets.backend import to_numpy
-from biosig.nets.efficientnet import strides, widths
-from biosig.nets.transformer import sinusoids
 from biosig.training import _steps, loop
 from biosig.training.schedule import learning_rate
 
@@ -61,29 +60,32 @@ class Weights:
     def linear(self, x, name):
         return x @ self.by_name[f"{name}weight"] + self.by_name[f"{name}bias"]
 
-    def norm(self, x, name):
-        return self.f.layer_norm(x, x.shape[-1:], self.by_name[f"{name}weight"], self.by_name[f"{name}bias"])
-
-    def mlp(self, x, first, second):
-        return self.linear(self.f.gelu(self.linear(x, first), approximate="tanh"), second)
-
     def head(self, x):
-        return self.mlp(x, "in_", "out_")
+        return self.linear(self.f.gelu(self.linear(x, "in_"), approximate="tanh"), "out_")
 
 
-class Encoder(Weights):
-    """All families, for a config of `encoder_config`; without dropout."""
+class Encoder:
+    """The twin of an encoder that the benchmarks use, in double precision and without dropout."""
 
     def __init__(self, torch, config, names, values, trained=True):
-        super().__init__(torch, names, values, trained)
-        self.config = config
+        from examples.benchmarks.torch_twins import TorchEncoder
+
+        self.torch, self.config = torch, config
+        self._twin = TorchEncoder(config, {name: next(values) for name in names})
+        self._hold(self._twin.weights, trained)
+
+    def _hold(self, weights, trained):
+        self.by_name = {n: w.detach().clone().double().requires_grad_(trained) for n, w in weights.items()}
+        self._twin.weights = self.by_name
 
     def copy(self):
-        values = iter([w.detach().numpy().copy() for w in self.by_name.values()])
-        return Encoder(self.torch, self.config, self.by_name, values, False)
+        other = copy.copy(self)
+        other._twin = copy.copy(self._twin)
+        other._hold(self.by_name, False)
+        return other
 
     def tokens(self, x):
-        return getattr(self, f"_{self.config['architecture']}")(x)
+        return self._twin.tokens(x)
 
     def pool(self, tokens):
         mean = tokens.mean(1)
@@ -93,57 +95,6 @@ class Encoder(Weights):
 
     def __call__(self, x):
         return self.pool(self.tokens(x))
-
-    def _filtered(self, y, name, stride=1):
-        kernel, bias = self.by_name[f"{name}filter_weight"].T[:, None], self.by_name[f"{name}filter_bias"]
-        padding = kernel.shape[-1] // 2
-        z = self.f.conv1d(y.transpose(1, 2), kernel, bias, stride, padding, groups=len(kernel))
-        return z.transpose(1, 2)
-
-    def _efficientnet(self, x):
-        plan, steps = widths(self.config["width"]), strides(self.config["stride"])
-        kernel = self.by_name["stem_weight"].reshape(3, x.shape[1], plan[0]).permute(2, 1, 0)
-        y = self.f.silu(self.f.conv1d(x, kernel, self.by_name["stem_bias"], steps[0], 1)).transpose(1, 2)
-        firsts = np.cumsum([0, *self.config["depths"][:-1]]).tolist()
-        for i in range(sum(self.config["depths"])):
-            name, stride = f"blocks.{i}.", steps[1 + firsts.index(i)] if i in firsts else 1
-            z = self.f.silu(self.linear(self.norm(y, f"{name}norm_"), f"{name}expand_"))
-            z = self.f.silu(self._filtered(z, name, stride))
-            gates = self.linear(self.f.silu(self.linear(z.mean(1), f"{name}squeeze_")), f"{name}excite_").sigmoid()
-            z = self.linear(z * gates[:, None], f"{name}project_")
-            y = y + z if y.shape == z.shape else z
-        return self.f.silu(self.linear(self.norm(y, "norm_"), "head_"))
-
-    def _conv(self, x):
-        n, channels, samples = x.shape
-        stride = self.config["stride"]
-        padded = self.f.pad(x, (stride // 2, stride - stride // 2))
-        frames = padded.unfold(2, 2 * stride, stride)[:, :, : samples // stride].reshape(n, channels, -1, 2, stride)
-        frames = frames.permute(0, 2, 1, 3, 4)
-        y = self.norm(self.linear(frames.reshape(n, samples // stride, -1), "stem_"), "stem_norm_")
-        for i in range(sum(self.config["depths"]) + len(self.config["widths"]) - 1):
-            name = f"layers.{i}."
-            if f"{name}filter_weight" in self.by_name:
-                z = self.norm(self._filtered(y, name), f"{name}norm_")
-                y = y + self.mlp(z, f"{name}mlp_in_", f"{name}mlp_out_")
-            else:
-                y = self.linear(self.norm(y, f"{name}norm_").reshape(n, y.shape[1] // 2, -1), name)
-        return self.norm(y, "norm_")
-
-    def _transformer(self, x):
-        n, channels, samples = x.shape
-        patch, heads = self.config["patch"], self.config["n_heads"]
-        y = x.reshape(n, channels, samples // patch, patch).permute(0, 2, 1, 3).reshape(n, samples // patch, -1)
-        y = self.linear(y, "embed_")
-        y = y + self.torch.tensor(sinusoids(y.shape[1], y.shape[2]), dtype=y.dtype)
-        for i in range(self.config["depth"]):
-            name = f"blocks.{i}."
-            qkv = self.linear(self.norm(y, f"{name}norm1_"), f"{name}qkv_")
-            q, k, v = qkv.reshape(n, y.shape[1], 3, heads, -1).permute(2, 0, 3, 1, 4)
-            mixed = self.f.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(y.shape)
-            y = y + self.linear(mixed, f"{name}out_")
-            y = y + self.mlp(self.norm(y, f"{name}norm2_"), f"{name}mlp_in_", f"{name}mlp_out_")
-        return self.norm(y, "norm_")
 
 
 def comparable(options, *architectures):
