@@ -97,8 +97,7 @@ def train_contrastive(
         set_weights(copy_net, get_weights(net))
         set_weights(copy_head, get_weights(head))
         copied = {f"momentum.{n}": t for n, t in named_parameters([copy_net, copy_head]).items()}
-        queue = from_numpy(np.zeros((n_keys, PROJECTED), np.float32))
-        carried = {**copied, "queue": queue} if queue_size else copied
+        queues = {"queue": from_numpy(np.zeros((n_keys, PROJECTED), np.float32))} if queue_size else {}
 
         def loss(seen: Tensor, excluded: Tensor) -> tuple[Tensor, list[Tensor]]:
             assigned = []
@@ -106,7 +105,7 @@ def train_contrastive(
                 assigned += moving_average(list(copied.values()), trained_tensors(net, head), momentum)
             with Context(TRAINING=0):
                 key = _partners(copy_head(copy_net(seen)).detach())
-            if queue_size:
+            for queue in queues.values():
                 assigned.append(push(queue, key))
                 key = queue.detach()
             query = head(net(seen))
@@ -137,7 +136,7 @@ def train_contrastive(
             groups=groups,
             identity=identity,
             in_pairs=True,
-            carried=carried,
+            carried=copied | queues,
             start=start,
         )
         return finish(config, net, history, {})
