@@ -2,9 +2,9 @@
 
 Real movement and real PPG (folders of recordings, such as Stress-Predict and WESAD; simulated E4 wrists when none are
 given) with a beat-locked oscillation of 0.5 to 16 mg added to the acceleration, and none as a control, reported by
-sensors from the E4 to today's best. In each cell the distilled student stands against the supervised encoder, the masked autoencoder of the
-acceleration and the training mean, at several shares of labelled people. Prints one Markdown table a share, draws the
-map, and goes on where it stopped. ``--quick`` only shows that it works.
+sensors from the E4 to today's best. In each cell the distilled student stands against the supervised encoder, the
+masked autoencoder of the acceleration and the training mean, at several shares of labelled people. Prints one Markdown
+table a share, draws the map, and goes on where it stopped. ``--quick`` only shows that it works.
 """
 
 from __future__ import annotations

@@ -109,6 +109,12 @@ class TestBadInput:
         )  # fmt: skip
         assert "in training and test" in said
 
+    def test_labels_of_strangers(self, simulated, tmp_path, capsys):
+        (tmp_path / "labels.csv").write_text("participant,smoker\nnobody,1\n")
+        folders = ["--train", str(simulated), "--labels", str(tmp_path / "labels.csv"), "--out", str(tmp_path / "out")]
+        said = fails_in_one_line(capsys, "experiment", *folders)
+        assert "nobody" in said and "P001" in said
+
     def test_missing_and_empty_folders(self, tmp_path, capsys):
         out = str(tmp_path / "out")
         assert "nowhere" in fails_in_one_line(capsys, "experiment", "--train", str(tmp_path / "nowhere"), "--out", out)
@@ -153,7 +159,10 @@ class TestBadInput:
         said = fails_in_one_line(capsys, "demo", "--participants", "3", "--out", str(tmp_path / "out"))
         assert "at least 5" in said
 
-    @pytest.mark.parametrize("arguments", [["demo", "--participants", "0"], ["demo", "--minutes", "nan"], ["nonsense"]])
+    @pytest.mark.parametrize(
+        "arguments",
+        [["demo", "--participants", "0"], ["demo", "--minutes", "nan"], ["demo", "--label-shares", "10"], ["nonsense"]],
+    )
     def test_wrong_words(self, arguments, capsys):
         with pytest.raises(SystemExit) as caught:
             main(arguments)
