@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+from importlib import resources
+from pathlib import Path
 
 from biosig.estimators.base import Encoder
+
+SHIPPED = ("accel-small", "ppg-small")
+"""Encoders inside the package: a PPG teacher and the accelerometer student distilled from it."""
 
 
 class PretrainedEncoder(Encoder):
@@ -16,7 +21,7 @@ class PretrainedEncoder(Encoder):
     Parameters
     ----------
     source : str or path
-        The folder.
+        The folder, or the name of a shipped encoder (see `load_encoder`).
     n_jobs : int, optional
         Threads; None uses all cores.
     """
@@ -30,7 +35,7 @@ class PretrainedEncoder(Encoder):
         if not hasattr(self, "weights_"):
             from biosig.nets.weights import load_weights_folder
 
-            self.weights_, self.config_ = load_weights_folder(os.fspath(self.source))
+            self.weights_, self.config_ = load_weights_folder(_find(self.source))
         if X is not None:
             self._check_input(X)
         return self
@@ -44,12 +49,14 @@ class PretrainedEncoder(Encoder):
 
 
 def load_encoder(source) -> PretrainedEncoder:
-    """Read an encoder from a folder.
+    """Read an encoder from a folder, or one that comes with the package.
 
     Parameters
     ----------
     source : str or path
-        Folder with ``model.safetensors`` and ``config.json``.
+        Folder with ``model.safetensors`` and ``config.json``; or ``"accel-small"`` or ``"ppg-small"``, which need no
+        download: a student of acceleration and the PPG teacher it was distilled from, with their model cards in
+        ``biosig/weights``. Where a folder of that very name exists, the folder is read.
 
     Returns
     -------
@@ -59,13 +66,20 @@ def load_encoder(source) -> PretrainedEncoder:
     Raises
     ------
     FileNotFoundError
-        The folder does not exist.
+        There is neither such a folder nor such a name.
     ValueError
         A file of the folder is missing, altered or foreign; the message names it.
     """
-    if not os.path.isdir(source):  # noqa: PTH112 - source may be bytes or any path-like
-        raise FileNotFoundError(
-            f"no encoder folder at {os.fspath(source)!r}; expected a folder written by an encoder's save(), with "
-            "model.safetensors and config.json in it"
-        )
     return PretrainedEncoder(source).fit()
+
+
+def _find(source) -> Path:
+    folder = Path(os.fsdecode(source))
+    if folder.is_dir():
+        return folder
+    if str(folder) in SHIPPED:
+        return Path(str(resources.files("biosig") / "weights" / str(folder)))
+    raise FileNotFoundError(
+        f"no encoder folder at {str(folder)!r}; expected a folder written by an encoder's save(), with "
+        f"model.safetensors and config.json in it, or one of the names {', '.join(map(repr, SHIPPED))}"
+    )
