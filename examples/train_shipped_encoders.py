@@ -95,9 +95,10 @@ def found(name: str, student: DistilledEncoder, test: Cohort) -> list[str]:
 def card(encoder, rows: list[str], ranks: list[str], title: str) -> str:
     """The generic model card, with what was measured."""
     lines = [
-        model_card(encoder.config_, encoder).rstrip(),
+        f"# {title}",
+        model_card(encoder.config_, encoder).partition("\n")[2].rstrip(),
         "",
-        f"## {title}: what was measured",
+        "## What was measured",
         "",
         f"Trained on: {TRAINED_ON}. {datetime.date.today()}, seed {SEED}, "
         "`python examples/train_shipped_encoders.py`. Windows of 60 s, still (motion below "

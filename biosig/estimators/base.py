@@ -14,6 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 from biosig._checks import check_sampling_rate
 
 MODALITIES = ("accel", "ppg")
+SIGNAL = ("modality", "sampling_rate", "n_channels", "n_samples")
+SETTINGS = (*SIGNAL, "front_end", "normalisation", "encoder", "embedding")
+"""What of a config makes an encoder, see `biosig.training.make_config`."""
 
 
 class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -104,6 +107,9 @@ class TrainedEncoder(Encoder):
         Whether windows are augmented while training.
     validation_fraction : float, default=0.0
         Share of the participants held out; the weights kept are then those with the lowest loss on their windows.
+    initial : path, name or fitted encoder, optional
+        Whose weights the training begins from, such as ``"accel-small"``, to adapt it to another device; it also
+        decides `architecture`, `size`, `front_end` and `dropout`. The windows must be of the shape that it takes.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the weights of the last ``fit`` instead of new ones.
     checkpoint : path, optional
@@ -129,6 +135,7 @@ class TrainedEncoder(Encoder):
     dropout: float | None = None
     augment: bool = True
     validation_fraction: float = 0.0
+    initial: Any = None
     warm_start: bool = False
     checkpoint: str | os.PathLike | None = None
     options: dict[str, Any] | None = None
@@ -160,8 +167,8 @@ class TrainedEncoder(Encoder):
             raise ValueError(f"options has {unknown}; expected some of {sorted(known)}, the rest are parameters")
         return TrainingOptions(**own, **(self.options or {}))
 
-    def _prepared(self, X, modality: str, go_on: bool) -> tuple[dict, Any]:
-        """Return what to build for these windows, and the state to go on from (None: from the beginning).
+    def _prepared(self, X, modality: str, go_on: bool) -> tuple[dict, Any, dict | None]:
+        """Return what to build for these windows, the state to go on from, and the weights to begin from, if any.
 
         Acceleration is seen as band envelopes unless told otherwise.
         """
@@ -169,19 +176,34 @@ class TrainedEncoder(Encoder):
         from biosig.training.sources import open_windows
 
         if go_on and hasattr(self, "state_"):
-            return self.config_, self.state_
+            return self.config_, self.state_, None
         shape = open_windows(X, name="X").shape
+        signal = dict(zip(SIGNAL, (modality, check_sampling_rate(self.sampling_rate), *shape[1:]), strict=True))
+        if self.initial is not None:
+            return self._begun(signal)
         config = make_config(
+            **signal,
             architecture=self.architecture,
             size=self.size,
-            modality=modality,
-            n_channels=shape[1],
-            n_samples=shape[2],
-            sampling_rate=check_sampling_rate(self.sampling_rate),
             front_end=self.front_end or ("envelopes" if modality == "accel" else "samples"),
             dropout=self.dropout,
         )
-        return config, None
+        return config, None, None
+
+    def _begun(self, signal: dict) -> tuple[dict, None, dict]:
+        """Return the config of `initial`, without what only its own training was about, and its weights."""
+        from biosig.estimators.pretrained import as_encoder
+
+        encoder = as_encoder(self.initial, "initial")
+        check_is_fitted(encoder, "weights_")
+        config = {key: encoder.config_[key] for key in SETTINGS}
+        for key, value in signal.items():
+            if config[key] != value:
+                raise ValueError(
+                    f"initial is an encoder with {key} {config[key]!r}, the windows have {value!r}: cut or resample "
+                    "them as it was trained (biosig.segment), or train without initial"
+                )
+        return config, None, encoder.weights_
 
     def _keep(self, fitted):
         self.config_ = fitted.config

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from biosig.estimators.base import Encoder, TrainedEncoder, check_modality
-from biosig.estimators.pretrained import load_encoder
+from biosig.estimators.pretrained import as_encoder
 
 
 @dataclass(eq=False, repr=False)
@@ -29,7 +28,7 @@ class MaskedAutoencoder(TrainedEncoder):
     mask_ratio : float, optional
         Share of each window that is hidden; None takes 0.8 for "transformer" and 0.7 for the others.
     architecture, size, front_end, n_steps, batch_size, learning_rate, weight_decay, dropout, augment, \
-validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verbose
+validation_fraction, initial, warm_start, checkpoint, options, random_state, n_jobs, verbose
         What all encoders that learn have in common, see `biosig.estimators.base.TrainedEncoder`.
 
     Attributes
@@ -72,10 +71,18 @@ validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verb
     def _fit(self, X, groups, go_on: bool):
         from biosig.training import train_masked_autoencoder
 
-        config, start = self._prepared(X, check_modality(self.modality), go_on)
+        config, start, initial = self._prepared(X, check_modality(self.modality), go_on)
         options = self._options(self.modality)
         return self._keep(
-            train_masked_autoencoder(X, config, options=options, groups=groups, mask_ratio=self.mask_ratio, start=start)
+            train_masked_autoencoder(
+                X,
+                config,
+                options=options,
+                groups=groups,
+                mask_ratio=self.mask_ratio,
+                start=start,
+                initial=initial,
+            )
         )
 
 
@@ -98,7 +105,7 @@ class ContrastiveEncoder(TrainedEncoder):
     queue_size : int, default=0
         Keys of earlier batches kept as further negatives.
     architecture, size, front_end, n_steps, batch_size, learning_rate, weight_decay, dropout, augment, \
-validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verbose
+validation_fraction, initial, warm_start, checkpoint, options, random_state, n_jobs, verbose
         What all encoders that learn have in common, see `biosig.estimators.base.TrainedEncoder`.
 
     Attributes
@@ -141,7 +148,7 @@ validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verb
 
         if groups is None:
             raise ValueError("groups is missing; a ContrastiveEncoder learns from which windows are of one participant")
-        config, start = self._prepared(X, check_modality(self.modality), go_on)
+        config, start, initial = self._prepared(X, check_modality(self.modality), go_on)
         fitted = train_contrastive(
             X,
             config,
@@ -152,6 +159,7 @@ validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verb
             momentum=self.momentum,
             queue_size=self.queue_size,
             start=start,
+            initial=initial,
         )
         return self._keep(fitted)
 
@@ -183,7 +191,7 @@ class DistilledEncoder(TrainedEncoder):
     token_weight : float, default=0.0
         Weight of a distillation of the tokens, stretch by stretch, beside that of the pooled embedding.
     architecture, size, front_end, n_steps, batch_size, learning_rate, weight_decay, dropout, augment, \
-validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verbose
+validation_fraction, initial, warm_start, checkpoint, options, random_state, n_jobs, verbose
         What all encoders that learn have in common, see `biosig.estimators.base.TrainedEncoder`.
 
     Attributes
@@ -236,7 +244,7 @@ validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verb
     def _fit(self, X, y, groups, starts, go_on: bool):
         from biosig.training import Fitted, train_distilled
 
-        config, start = self._prepared(X, "accel", go_on)
+        config, start, initial = self._prepared(X, "accel", go_on)
         if start is None:
             self.teacher_ = self._frozen_teacher(y, groups)
         fitted = train_distilled(
@@ -255,18 +263,12 @@ validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verb
             queue_size=self.queue_size,
             token_weight=self.token_weight,
             start=start,
+            initial=initial,
         )
         return self._keep(fitted)
 
     def _frozen_teacher(self, ppg, groups) -> Encoder:
-        teacher = self.teacher.estimator if isinstance(self.teacher, FrozenEstimator) else self.teacher
-        if isinstance(teacher, str) or hasattr(teacher, "__fspath__"):
-            teacher = load_encoder(teacher)
-        if not isinstance(teacher, Encoder):
-            raise ValueError(
-                f"teacher is {type(teacher).__name__}; expected a MaskedAutoencoder on PPG, what biosig.load_encoder "
-                "returns, or a path to a saved encoder"
-            )
+        teacher = as_encoder(self.teacher, "teacher")
         if not hasattr(teacher, "weights_"):
             teacher = clone(teacher).fit(ppg, groups=groups)
         if teacher.config_["modality"] != "ppg":
@@ -303,7 +305,7 @@ class SupervisedEncoder(TrainedEncoder):
     task : {"regression", "classification"}, default="regression"
         Whether targets are numbers or labels.
     architecture, size, front_end, n_steps, batch_size, learning_rate, weight_decay, dropout, augment, \
-validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verbose
+validation_fraction, initial, warm_start, checkpoint, options, random_state, n_jobs, verbose
         What all encoders that learn have in common, see `biosig.estimators.base.TrainedEncoder`.
 
     Attributes
@@ -343,7 +345,7 @@ validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verb
     def _fit(self, X, y, groups, go_on: bool):
         from biosig.training import train_supervised
 
-        config, start = self._prepared(X, check_modality(self.modality), go_on)
+        config, start, initial = self._prepared(X, check_modality(self.modality), go_on)
         fitted = train_supervised(
             X,
             y,
@@ -353,6 +355,7 @@ validation_fraction, warm_start, checkpoint, options, random_state, n_jobs, verb
             task=self.task,
             classes=None if start is None else getattr(self, "classes_", None),
             start=start,
+            initial=initial,
         )
         if self.task == "classification":
             self.classes_ = fitted.heads["classification"]["classes"]

@@ -6,6 +6,8 @@ import os
 from importlib import resources
 from pathlib import Path
 
+from sklearn.frozen import FrozenEstimator
+
 from biosig.estimators.base import Encoder
 
 SHIPPED = ("accel-small", "ppg-small")
@@ -71,6 +73,19 @@ def load_encoder(source) -> PretrainedEncoder:
         A file of the folder is missing, altered or foreign; the message names it.
     """
     return PretrainedEncoder(source).fit()
+
+
+def as_encoder(source, name: str) -> Encoder:
+    """Return the encoder that a parameter called `name` means: one as it is or frozen, or read from a folder."""
+    encoder = source.estimator if isinstance(source, FrozenEstimator) else source
+    if isinstance(encoder, str | os.PathLike):
+        encoder = load_encoder(encoder)
+    if not isinstance(encoder, Encoder):
+        raise ValueError(
+            f"{name} is {type(encoder).__name__}; expected an encoder such as MaskedAutoencoder, what "
+            f"biosig.load_encoder returns, a folder written by save(), or one of {', '.join(map(repr, SHIPPED))}"
+        )
+    return encoder
 
 
 def _find(source) -> Path:

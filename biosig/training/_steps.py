@@ -12,7 +12,7 @@ from tinygrad import Tensor
 
 from biosig._checks import check_groups
 from biosig.nets.backend import free_memory
-from biosig.nets.parameters import get_weights, named_parameters
+from biosig.nets.parameters import get_weights, named_parameters, set_weights
 from biosig.training.augmentation import PRESETS, Augmentation, Draw, apply_changes, draw_changes
 from biosig.training.batches import ParticipantBatches, generator
 from biosig.training.checkpoint import State
@@ -184,6 +184,12 @@ def _validation_batches(held: np.ndarray, people: np.ndarray, options: TrainingO
     size = min(options.batch_size // units.shape[1], len(units))
     # all batches have one shape: the last is filled up with windows from the beginning
     return np.resize(shuffled, (-(-len(units) // size), size * units.shape[1]))
+
+
+def begin_from(net: Any, initial: dict[str, np.ndarray] | None) -> None:
+    """Put the weights of a trained encoder into a new one; None leaves what was drawn."""
+    if initial is not None:
+        set_weights(net, initial)
 
 
 def finish(config, encoder, history, heads) -> Fitted:

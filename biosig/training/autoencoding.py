@@ -9,7 +9,8 @@ import numpy as np
 from biosig._checks import check_groups
 from biosig.nets.backend import lock
 from biosig.nets.masked import MaskedAutoencoderNet
-from biosig.training._steps import RowsOf, draw_for, finish, fit, rows_with_data, seen_by_net
+from biosig.nets.weights import content_hash
+from biosig.training._steps import RowsOf, begin_from, draw_for, finish, fit, rows_with_data, seen_by_net
 from biosig.training.batches import generator
 from biosig.training.checkpoint import State
 from biosig.training.fitted import Fitted
@@ -28,6 +29,7 @@ def train_masked_autoencoder(
     groups=None,
     mask_ratio: float | None = None,
     start: State | None = None,
+    initial: dict[str, np.ndarray] | None = None,
 ) -> Fitted:
     """Train an encoder to tell the hidden parts of windows from the visible ones; no labels are needed.
 
@@ -44,6 +46,8 @@ def train_masked_autoencoder(
         Share of a window that is hidden; None takes 0.7 for convolutions and 0.8 for a transformer.
     start : State, optional
         Of a `Fitted`, to train its encoder and decoder further.
+    initial : dict of str to array, optional
+        Weights of an encoder of this config to begin from, instead of drawn ones; `start` goes before it.
 
     Returns
     -------
@@ -64,6 +68,7 @@ def train_masked_autoencoder(
         mask_ratio = MASK_RATIOS[config["encoder"]["architecture"]]
     with lock:
         net = MaskedAutoencoderNet(config["encoder"], options.random_state, mask_ratio)
+        begin_from(net.encoder, initial)
 
         def make_batch(rows_of: RowsOf, step: int, options: TrainingOptions) -> tuple[np.ndarray, ...]:
             chosen = rows_of(step)
@@ -77,6 +82,7 @@ def train_masked_autoencoder(
             "config": config,
             "mask_ratio": mask_ratio,
             "data": fingerprint({"x": x}, {"groups": groups, "rows": rows}),
+            "initial": None if initial is None else content_hash(initial, config),
         }
         history = fit(
             net.loss, {"net": net}, make_batch, options, rows=rows, groups=groups, identity=identity, start=start

@@ -13,8 +13,18 @@ from biosig.nets.encoders import build_encoder
 from biosig.nets.heads import ProjectionHead
 from biosig.nets.parameters import get_weights, named_parameters, set_weights
 from biosig.nets.updates import moving_average, push
+from biosig.nets.weights import content_hash
 from biosig.training import objectives
-from biosig.training._steps import RowsOf, draw_for, finish, fit, rows_with_data, seen_by_net, trained_tensors
+from biosig.training._steps import (
+    RowsOf,
+    begin_from,
+    draw_for,
+    finish,
+    fit,
+    rows_with_data,
+    seen_by_net,
+    trained_tensors,
+)
 from biosig.training.checkpoint import State
 from biosig.training.fitted import Fitted
 from biosig.training.frontends import check_input, with_data
@@ -37,6 +47,7 @@ def train_contrastive(
     momentum: float = 0.99,
     queue_size: int = 0,
     start: State | None = None,
+    initial: dict[str, np.ndarray] | None = None,
 ) -> Fitted:
     r"""Train an encoder to find a window of the same participant among those of others; no labels are needed.
 
@@ -69,6 +80,8 @@ def train_contrastive(
         Keys of earlier batches kept as further negatives.
     start : State, optional
         Of a `Fitted`, to train its encoder, head and copy further.
+    initial : dict of str to array, optional
+        Weights of an encoder of this config to begin from, instead of drawn ones; `start` goes before it.
 
     Returns
     -------
@@ -91,6 +104,7 @@ def train_contrastive(
     with lock:
         rng = np.random.default_rng(options.random_state)
         net = build_encoder(config["encoder"], rng)
+        begin_from(net, initial)
         head = ProjectionHead(net.n_features, HIDDEN * net.n_features, PROJECTED, rng)
         copy_net = build_encoder(config["encoder"], 0)
         copy_head = ProjectionHead(net.n_features, HIDDEN * net.n_features, PROJECTED, 0)
@@ -126,6 +140,7 @@ def train_contrastive(
             "config": config,
             "settings": {"temperature": temperature, "koleo": koleo, "momentum": momentum, "queue_size": queue_size},
             "data": fingerprint({"x": x}, {"groups": groups, "rows": rows}),
+            "initial": None if initial is None else content_hash(initial, config),
         }
         history = fit(
             loss,

@@ -15,7 +15,7 @@ from biosig.nets.parameters import get_weights, set_weights
 from biosig.nets.updates import push
 from biosig.nets.weights import content_hash
 from biosig.training import objectives
-from biosig.training._steps import RowsOf, draw_for, finish, fit, participants, rows_with_data, seen_by_net
+from biosig.training._steps import RowsOf, begin_from, draw_for, finish, fit, participants, rows_with_data, seen_by_net
 from biosig.training.augmentation import with_clock_of
 from biosig.training.batches import generator
 from biosig.training.checkpoint import State
@@ -47,6 +47,7 @@ def train_distilled(
     queue_size: int = 0,
     token_weight: float = 0.0,
     start: State | None = None,
+    initial: dict[str, np.ndarray] | None = None,
 ) -> Fitted:
     """Train an encoder of acceleration to say what a frozen encoder of PPG says of the same minute.
 
@@ -88,6 +89,8 @@ def train_distilled(
         share the time warp of the augmentation too.
     start : State, optional
         Of a `Fitted`, to train its encoder and heads further.
+    initial : dict of str to array, optional
+        Weights of an encoder of this config to begin from, instead of drawn ones; `start` goes before it.
 
     Returns
     -------
@@ -121,6 +124,7 @@ def train_distilled(
     with lock:
         rng = np.random.default_rng(options.random_state)
         student_net = build_encoder(config["encoder"], rng)
+        begin_from(student_net, initial)
         teacher_net = build_encoder(teacher.config["encoder"], 0)
         set_weights(teacher_net, teacher.weights)
         shared = SHARED_FEATURES if contrast else teacher_net.n_features
@@ -175,6 +179,7 @@ def train_distilled(
             "teacher": content_hash(teacher.weights, teacher.config),
             "settings": [objective, temperature, balance, learn_temperature, queue_size, token_weight],
             "data": fingerprint({"accel": accel, "ppg": ppg}, {"groups": groups, "starts": starts, "rows": rows}),
+            "initial": None if initial is None else content_hash(initial, config),
         }
         history = fit(
             loss,

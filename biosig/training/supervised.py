@@ -14,8 +14,9 @@ from biosig.nets.backend import lock
 from biosig.nets.encoders import build_encoder
 from biosig.nets.heads import LinearHead
 from biosig.nets.parameters import get_weights
+from biosig.nets.weights import content_hash
 from biosig.training import objectives
-from biosig.training._steps import RowsOf, draw_for, finish, fit, rows_with_data, seen_by_net
+from biosig.training._steps import RowsOf, begin_from, draw_for, finish, fit, rows_with_data, seen_by_net
 from biosig.training.checkpoint import State
 from biosig.training.fitted import Fitted
 from biosig.training.frontends import check_input, with_data
@@ -35,6 +36,7 @@ def train_supervised(
     task: str = "regression",
     classes=None,
     start: State | None = None,
+    initial: dict[str, np.ndarray] | None = None,
 ) -> Fitted:
     """Train an encoder with a linear head on targets or classes, from scratch: what distillation is measured against.
 
@@ -55,6 +57,8 @@ def train_supervised(
         All classes, in the order of the probabilities; None takes those of `y`, sorted.
     start : State, optional
         Of a `Fitted`, to train its encoder and head further. Targets are scaled anew by the mean and spread of `y`.
+    initial : dict of str to array, optional
+        Weights of an encoder of this config to begin from, instead of drawn ones; `start` goes before it.
 
     Returns
     -------
@@ -84,6 +88,7 @@ def train_supervised(
     with lock:
         rng = np.random.default_rng(options.random_state)
         net = build_encoder(config["encoder"], rng)
+        begin_from(net, initial)
         head = LinearHead(net.n_features, told.arrays[0].shape[1], rng)
 
         def loss(seen: Tensor, *targets: Tensor) -> Tensor:
@@ -99,6 +104,7 @@ def train_supervised(
             "config": config,
             "task": task,
             "data": fingerprint({"x": x}, {"y": told.arrays[0], **told.kept, "groups": groups, "rows": rows}),
+            "initial": None if initial is None else content_hash(initial, config),
         }
         modules = {"net": net, "head": head}
         history = fit(loss, modules, make_batch, options, rows=rows, groups=groups, identity=identity, start=start)
