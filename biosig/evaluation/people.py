@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from biosig.evaluation.bootstrap import bootstrap_mean, one_seed
 from biosig.evaluation.probe import probe
@@ -166,7 +167,8 @@ def probe_people(
                 for fold in np.unique(folds[folds >= 0]):
                     train, test = folds != fold, folds == fold
                     if run is not None:
-                        told[test] = predict_people(run[fold], y, measure, train, test)[test]
+                        with threadpool_limits(1, user_api="blas"):  # many small fits: threads would only wait
+                            told[test] = predict_people(run[fold], y, measure, train, test)[test]
                     elif np.isfinite(y[train]).sum() >= LEAST:
                         told[test] = np.nanmean(y[train])
                 runs.append(told)
