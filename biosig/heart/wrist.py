@@ -8,6 +8,8 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 import xarray as xr
+from biosig_kernels.threads import over_rows
+from biosig_kernels.wrist import level_windows
 
 from biosig.heart.wrist_carrier import LOWEST_RATE, RECIPES, Recipe, bridged_axes, pulse_carrier, spreads
 from biosig.heart.wrist_rates import find_bins, peaks, trace, window_powers
@@ -123,7 +125,9 @@ def wrist_heart_rate(
         starts = starts[0] + firsts / rate
     else:
         firsts, records = np.zeros(len(x), np.int64), np.arange(len(x))
-    motion, share = _levels(x, rate, records, firsts, n, n_jobs)
+    seconds, edges = spreads(x, rate, n_jobs)
+    complete = (seconds[:, :, 1] == 1.0).all(axis=1)
+    motion, share = _levels(seconds, edges, records, firsts, n, n_jobs)
     reason = np.full(len(records), "", dtype=object)
     for name, refused in {
         "flat": motion <= FLAT,
@@ -138,12 +142,14 @@ def wrist_heart_rate(
         usable = reason == ""
         if is_recording:
             trace_stride = n_stride / rate if recipe.traced else None
-            rates, confidence = _estimate(x, rate, recipe, firsts, n, usable, trace_stride, n_jobs)
+            rates, confidence = _estimate(x, complete, rate, recipe, firsts, n, usable, trace_stride, n_jobs)
         else:  # block by block: what is computed on the way takes more room than the windows
             size = max(1, BLOCK // (3 * n))
             for begin in range(0, len(x), size):
                 some = slice(begin, begin + size)
-                rates[some], confidence[some] = _estimate(x[some], rate, recipe, None, n, None, None, n_jobs)
+                rates[some], confidence[some] = _estimate(
+                    x[some], complete[some], rate, recipe, None, n, None, None, n_jobs
+                )
         reason[usable & np.isnan(rates)] = "no pulse found"
         weak = (reason == "") & (confidence < min_confidence)
         reason[weak] = [f"confidence {value:.2f}" for value in confidence[weak]]
@@ -166,12 +172,13 @@ def wrist_heart_rate(
     return table
 
 
-def _estimate(x, rate, recipe, firsts, n, usable, trace_stride, n_jobs):
+def _estimate(x, complete, rate, recipe, firsts, n, usable, trace_stride, n_jobs):
     """Rates (Hz) and confidences of the windows of one recording at samples `firsts`, or of windows where that is None.
 
-    They are traced where there is a `trace_stride` (s).
+    They are traced where there is a `trace_stride` (s). `complete` tells which records of `x` miss no sample.
     """
-    carrier, scale, carrier_rate = pulse_carrier(bridged_axes(x, n_jobs), rate, recipe, n_jobs)
+    x = x if complete.all() else bridged_axes(x, n_jobs)
+    carrier, scale, carrier_rate = pulse_carrier(x, rate, recipe, n_jobs)
     n_rows, n_carrier = carrier.shape[1:]
     step = rate / carrier_rate
     n_window = min(math.floor(n / step + 0.5), n_carrier)
@@ -189,28 +196,14 @@ def _estimate(x, rate, recipe, firsts, n, usable, trace_stride, n_jobs):
     return np.take_along_axis(rates, best, 1)[:, 0], np.take_along_axis(confidence, best, 1)[:, 0]
 
 
-def _levels(x, rate, records, firsts, n, n_jobs):
+def _levels(seconds, edges, records, firsts, n, n_jobs):
     """Motion (g) and share of measured samples of each window, from the seconds whose middle it holds."""
-    if not len(records):
-        return np.empty(0), np.empty(0)
-    table, edges = spreads(x, rate, n_jobs)
     middles = 0.5 * (edges[:-1] + edges[1:])
-    begin = np.searchsorted(middles, firsts)
-    end = np.maximum(np.searchsorted(middles, firsts + n), begin + 1)
-    begin = np.minimum(begin, len(middles) - 1)
-    motion, share = np.full(len(records), np.nan), np.empty(len(records))
-    for size in np.unique(end - begin):  # windows of as many seconds at once
-        some = end - begin == size
-        spans = table[records[some, None], begin[some, None] + np.arange(size)]
-        share[some] = spans[:, :, 1].mean(axis=1)
-        known = np.isfinite(spans[:, :, 0])
-        whole = known.all(axis=1)
-        middle = np.full(len(spans), np.nan)
-        middle[whole] = np.median(spans[whole, :, 0], axis=1)
-        partly = known.any(axis=1) & ~whole
-        middle[partly] = np.nanmedian(spans[partly, :, 0], axis=1)
-        motion[some] = middle
-    return motion, share
+    begins = np.minimum(np.searchsorted(middles, firsts), len(middles) - 1)
+    ends = np.maximum(np.searchsorted(middles, firsts + n), begins + 1)
+    levels = np.empty((len(records), 2))
+    over_rows(lambda a, b: level_windows(seconds, records, begins, ends, levels, a, b), len(records), n_jobs, grain=64)
+    return levels[:, 0], levels[:, 1]
 
 
 def _find_recipe(method) -> Recipe:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 from biosig_kernels.filtering import LANES
-from biosig_kernels.gaps import all_finite, bridge_gaps
+from biosig_kernels.gaps import bridge_gaps
 from biosig_kernels.threads import over_rows
 from biosig_kernels.wrist import EACH, JERK, NORM, carrier_groups, spread_rows
 
@@ -92,24 +92,14 @@ def design(recipe: Recipe, rate: float) -> Design:
 
 
 def bridged_axes(x: np.ndarray, n_jobs=None) -> np.ndarray:
-    """Acceleration (n_records, 3, n) with gaps bridged by straight lines; `x` itself where nothing is missing."""
+    """Acceleration (n_records, 3, n) with gaps bridged by straight lines, in an array of its own."""
     rows = x.reshape(-1, x.shape[-1])
-    complete = np.ones(len(rows), np.bool_)
-
-    def look(start: int, stop: int) -> None:
-        for r in range(start, stop):
-            complete[r] = all_finite(rows[r])
-
-    over_rows(look, len(rows), n_jobs)
-    if complete.all():
-        return x
-    filled = rows.copy()
+    filled = np.empty_like(rows)
 
     def fill(start: int, stop: int) -> None:
         missing = np.empty(x.shape[-1], np.bool_)
         for r in range(start, stop):
-            if not complete[r]:
-                bridge_gaps(rows[r], 0.0, filled[r], missing)
+            bridge_gaps(rows[r], 0.0, filled[r], missing)
 
     over_rows(fill, len(rows), n_jobs)
     return filled.reshape(x.shape)

@@ -75,10 +75,13 @@ def _start_lanes(states, work, place, q):
 
 
 @kernel(fastmath=ELEMENTWISE)
-def _run_lanes(lanes, n, sos, states):
-    """Send ``lanes[:n]`` (time, LANES) through all sections in place, forward and then backward."""
+def run_lanes(lanes, n, sos, states):
+    """Send ``lanes[:n]`` (time, LANES) through all sections in place, forward and then backward.
+
+    Arithmetic is in the dtype of `lanes`, of `sos` and of `states`, which is one and the same.
+    """
     work = lanes.reshape(lanes.size)
-    q = np.empty(2 * sos.shape[0] * LANES)
+    q = np.empty(2 * sos.shape[0] * LANES, lanes.dtype)
     whole = n - n % 4
     one, two, three = np.uint64(LANES), np.uint64(2 * LANES), np.uint64(3 * LANES)
     _start_lanes(states, work, 0, q)
@@ -211,7 +214,7 @@ def _run_pieces(x, queue, n_queued, sos, states, pad, warm, lanes, out):
         for lane in range(LANES):
             r, begin, end, keep = queue[min(lane, n_queued - 1)]
             _load_piece(x[r, begin:end], pad, places[lane] + first, lanes[first:last, lane])
-    _run_lanes(lanes, width, sos, states)
+    run_lanes(lanes, width, sos, states)
     for first in range(0, width, NEAR):
         for lane in range(n_queued):
             r, begin, end, keep = queue[lane]
@@ -258,7 +261,7 @@ def filter_rows(x, sos, states, pad, warm, out, start, stop):
             complete = complete and all_finite(x[r])
         if complete:
             _load_lanes(x[row:last], pad, lanes)
-            _run_lanes(lanes, n + 2 * pad, sos, states)
+            run_lanes(lanes, n + 2 * pad, sos, states)
             _store_lanes(lanes, pad, out[row:last])
             row = last
             continue

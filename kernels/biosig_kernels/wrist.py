@@ -11,12 +11,12 @@ import math
 
 import numpy as np
 
-from biosig_kernels.filtering import LANES
-from biosig_kernels.gaps import all_finite
+from biosig_kernels.filtering import LANES, run_lanes
 from biosig_kernels.jit import ELEMENTWISE, REDUCTION, kernel
 
 NORM, EACH, JERK = 0, 1, 2  # length of the filtered axes; envelope of each; envelope of the change of the length
-_BLOCK = 64  # samples that are laid out lane by lane while they stay in the first cache
+_BLOCK = 64  # samples of all lanes, and
+_OUTPUTS = 32  # samples of the lower rate of all lanes, that stay in the first cache
 
 
 @kernel
@@ -27,18 +27,20 @@ def _load(x, records, firsts, axis, squares, work):
     the squares are added to what `work` holds instead.
     """
     width, n = work.shape[0], x.shape[2]
-    for begin in range(0, width, _BLOCK):
-        end = min(begin + _BLOCK, width)
+    flat = work.reshape(work.size)
+    for begin in range(0, width, LANES):
+        end = min(begin + LANES, width)
         for lane in range(LANES):
             row = x[records[lane], axis]
             # Gravity is let in as a constant that is near zero, so that float32 resolves what rides on it.
             level = np.float32(0.0) if squares else row[min(max(firsts[lane] + width // 2, 0), n - 1)]
             first = firsts[lane]
             inside = first + begin >= 0 and first + end <= n
-            if inside and not squares:
+            if inside and not squares and end - begin == LANES:
                 piece = row[first + begin : first + end]
-                for i in range(piece.size):
-                    work[begin + i, lane] = piece[i] - level
+                place = np.uint64(begin * LANES + lane)
+                for i in range(np.uint64(LANES)):  # of known length and without a sign: no test, no counter
+                    flat[place + i * np.uint64(LANES)] = piece[i] - level
                 continue
             for i in range(begin, end):
                 at = first + i
@@ -55,30 +57,23 @@ def _load(x, records, firsts, axis, squares, work):
 
 
 @kernel(fastmath=ELEMENTWISE)
-def _filter(work, sos, states, direction):
-    """Send `work` (width, LANES) through all sections in place, forward (1) or backward (-1).
+def _add_squares(work, total):
+    for i in range(total.size):
+        total[i] += work[i] * work[i]
 
-    As `biosig_kernels.filtering` does it in float64: half the size is twice the speed, and float32 is enough here.
-    """
-    width, n_sections = work.shape[0], sos.shape[0]
-    s1, s2 = np.empty((n_sections, LANES), np.float32), np.empty((n_sections, LANES), np.float32)
-    at = 0 if direction > 0 else width - 1
-    for s in range(n_sections):  # as if the first value had been there for ever
-        for lane in range(LANES):
-            s1[s, lane] = states[s, 0] * work[at, lane]
-            s2[s, lane] = states[s, 1] * work[at, lane]
-    for _ in range(width):
-        line = work[at]
-        for s in range(n_sections):
-            b0, b1, b2, a1, a2 = sos[s, 0], sos[s, 1], sos[s, 2], sos[s, 4], sos[s, 5]
-            q1, q2 = s1[s], s2[s]
-            for lane in range(LANES):
-                value = line[lane]
-                y = b0 * value + q1[lane]
-                q1[lane] = b1 * value - a1 * y + q2[lane]
-                q2[lane] = b2 * value - a2 * y
-                line[lane] = y
-        at += direction
+
+@kernel(fastmath=ELEMENTWISE)
+def _take_roots(total):
+    for i in range(total.size):
+        total[i] = math.sqrt(total[i])
+
+
+@kernel(fastmath=ELEMENTWISE)
+def _take_changes(length, change):
+    """From one sample to the next of every lane, of flat (width * LANES,) arrays; zero at first."""
+    change[:LANES] = np.float32(0.0)
+    for i in range(LANES, length.size):
+        change[i] = length[i] - length[i - LANES]
 
 
 @kernel(fastmath=ELEMENTWISE)
@@ -128,34 +123,50 @@ def _envelope(work, hilbert, out):
 
 
 @kernel(fastmath=ELEMENTWISE)
+def _weigh(sums, n, samples, first, before, after, second, earlier, later):
+    """Add two taps, each times the samples on both sides, to `n` sums; two at once: these are read half as often."""
+    for i in range(np.uint64(n)):
+        sums[i] += first * (samples[before + i] + samples[after + i]) + second * (
+            samples[earlier + i] + samples[later + i]
+        )
+
+
+@kernel(fastmath=ELEMENTWISE)
 def _decimate(work, margin, step, lowpass, phases, records, firsts, output, out):
     """Low-pass filter and read every `step`-th sample, from `margin` on, into row `output` of the lanes' records.
 
-    Samples are laid out by their place within a step first (`phases`, (step, n, LANES)): then each tap goes over all
-    outputs and all lanes in one long loop.
+    Samples are laid out by their place within a step first, in `phases` (step, n, LANES): then each tap goes over a
+    block of outputs and all lanes in one long loop, whose sums stay in the first cache.
     """
     n_out = out.shape[2]
-    per_piece = (work.shape[0] - 2 * margin - 1) // step + 1
-    for i in range(work.shape[0]):
-        phases[i % step, i // step] = work[i]
-    size = per_piece * LANES
-    total = np.empty(size, np.float32)
-    at = margin // step
-    middle = phases[margin % step, at : at + per_piece].reshape(size)
-    for i in range(size):
-        total[i] = lowpass[0] * middle[i]
-    for k in range(1, lowpass.size):
-        tap = lowpass[k]
-        b, a = margin - k, margin + k
-        before = phases[b % step, b // step : b // step + per_piece].reshape(size)
-        after = phases[a % step, a // step : a // step + per_piece].reshape(size)
-        for i in range(size):
-            total[i] += tap * (before[i] + after[i])
-    for lane in range(LANES):
-        place = (firsts[lane] + margin) // step
-        row = out[records[lane], output]
-        for j in range(min(per_piece, n_out - place)):
-            row[place + j] = total[j * LANES + lane]
+    width = work.shape[0]
+    per_piece = (width - 2 * margin - 1) // step + 1
+    source, samples = work.reshape(work.size), phases.reshape(phases.size)
+    starts = np.empty(2 * margin + 1, np.uint64)  # in `samples`, of what the first output sees
+    for offset in range(starts.size):
+        starts[offset] = (offset % step * phases.shape[1] + offset // step) * LANES
+    for i in range(width):
+        at, place = np.uint64(i * LANES), np.uint64((i % step * phases.shape[1] + i // step) * LANES)
+        for lane in range(np.uint64(LANES)):
+            samples[place + lane] = source[at + lane]
+    sums = np.empty(_OUTPUTS * LANES, np.float32)
+    for begin in range(0, per_piece, _OUTPUTS):
+        n = min(_OUTPUTS, per_piece - begin)
+        shift = np.uint64(begin * LANES)
+        middle = starts[margin] + shift
+        for i in range(np.uint64(n * LANES)):
+            sums[i] = lowpass[0] * samples[middle + i]
+        for k in range(1, lowpass.size, 2):
+            pair = min(k + 1, lowpass.size - 1)
+            second = lowpass[pair] if pair > k else np.float32(0.0)  # where the last tap has no partner
+            before, after = starts[margin - k] + shift, starts[margin + k] + shift
+            earlier, later = starts[margin - pair] + shift, starts[margin + pair] + shift
+            _weigh(sums, n * LANES, samples, lowpass[k], before, after, second, earlier, later)
+        for lane in range(LANES):
+            place = (firsts[lane] + margin) // step + begin
+            row = out[records[lane], output]
+            for j in range(min(n, n_out - place)):
+                row[place + j] = sums[j * LANES + lane]
 
 
 @kernel
@@ -191,7 +202,8 @@ def carrier_groups(x, per_piece, margin, average, sos, states, hilbert, lowpass,
     width = (per_piece - 1) * step + 1 + 2 * margin
     work, other = np.empty((width, LANES), np.float32), np.empty((width, LANES), np.float32)
     copy = np.empty((width if average > 0 else 1, LANES), np.float32)
-    phases = np.zeros((step, -(-width // step), LANES), np.float32)
+    phases = np.empty((step, -(-width // step), LANES), np.float32)
+    source, total = work.reshape(work.size), other.reshape(other.size)
     records, firsts = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
     for group in range(start, stop):
         for lane in range(LANES):
@@ -199,40 +211,28 @@ def carrier_groups(x, per_piece, margin, average, sos, states, hilbert, lowpass,
             records[lane] = piece // pieces
             firsts[lane] = (piece % pieces) * per_piece * step - margin
         if kind == JERK:
-            work[:] = 0.0
+            other[:] = 0.0
             for axis in range(3):
-                _load(x, records, firsts, axis, True, work)
-            for i in range(width):
-                for lane in range(LANES):
-                    work[i, lane] = math.sqrt(work[i, lane])
-            for i in range(width - 1, 0, -1):
-                for lane in range(LANES):
-                    work[i, lane] -= work[i - 1, lane]
-            work[0] = 0.0
-            _filter(work, sos, states, 1)
-            _filter(work, sos, states, -1)
+                _load(x, records, firsts, axis, True, other)
+            _take_roots(total)
+            _take_changes(total, source)
+            run_lanes(work, width, sos, states)
             _envelope(work, hilbert, other)
             _decimate(other, margin, step, lowpass, phases, records, firsts, 0, out)
             continue
-        if kind == NORM:
-            other[:] = 0.0
+        total[:] = np.float32(0.0)
         for axis in range(3):
             _load(x, records, firsts, axis, False, work)
             if average > 0:
                 _subtract_mean(work, average, copy)
-            _filter(work, sos, states, 1)
-            _filter(work, sos, states, -1)
+            run_lanes(work, width, sos, states)
             if kind == EACH:
                 _envelope(work, hilbert, other)
                 _decimate(other, margin, step, lowpass, phases, records, firsts, axis, out)
             else:
-                for i in range(width):
-                    for lane in range(LANES):
-                        other[i, lane] += work[i, lane] * work[i, lane]
+                _add_squares(source, total)
         if kind == NORM:
-            for i in range(width):
-                for lane in range(LANES):
-                    other[i, lane] = math.sqrt(other[i, lane])
+            _take_roots(total)
             _decimate(other, margin, step, lowpass, phases, records, firsts, 0, out)
 
 
@@ -270,8 +270,9 @@ def spread_rows(x, edges, out, start, stop):
         variance, share = 0.0, 1.0
         for axis in range(x.shape[1]):
             row = x[record, axis, begin:end]
-            if all_finite(row):
-                variance += _complete_variance(row)
+            complete = _complete_variance(row)
+            if math.isfinite(complete):
+                variance += complete
                 continue
             found = row[np.isfinite(row)]
             share = min(share, found.size / row.size)
@@ -281,3 +282,29 @@ def spread_rows(x, edges, out, start, stop):
                 variance = np.nan
         out[record, span, 0] = math.sqrt(variance / x.shape[1])
         out[record, span, 1] = share
+
+
+@kernel
+def level_windows(spreads, records, begins, ends, out, start, stop):
+    """How much windows ``start:stop`` move, and how much of them was measured, from the spans that they hold.
+
+    Parameters
+    ----------
+    spreads : ndarray of float64, shape (n_records, n_spans, 2)
+        As `spread_rows` gives it.
+    records, begins, ends : ndarray of int64, shape (n_windows,)
+        A window holds the spans ``begins ... ends - 1``, at least one, of its record.
+    out : ndarray of float64, shape (n_windows, 2)
+        Receives the median of the known standard deviations (NaN where there is none) and the mean share measured.
+    """
+    for w in range(start, stop):
+        spans = spreads[records[w], begins[w] : ends[w]]
+        known = np.empty(len(spans))
+        n, share = 0, 0.0
+        for k in range(len(spans)):
+            share += spans[k, 1]
+            if not math.isnan(spans[k, 0]):
+                known[n] = spans[k, 0]
+                n += 1
+        out[w, 0] = np.median(known[:n]) if n else np.nan
+        out[w, 1] = share / len(spans)

@@ -84,25 +84,22 @@ def power_rows(spectrum, out, start):
             target[i] *= scale
 
 
-@kernel
-def _sums(line, begin, sums):
-    """Write the sum of ``line[begin:i]`` into ``sums[i]``, 0 up to `begin`; `sums` is one longer than `line`."""
-    sums[: begin + 1] = 0.0
-    for i in range(begin, line.size):
-        sums[i + 1] = sums[i] + line[i]
+@kernel(fastmath=REDUCTION)
+def _sum(line, begin, end):
+    total = np.float64(0.0)
+    for i in range(begin, end):
+        total += line[i]
+    return total
 
 
 @kernel
-def _share(sums, at, near):
-    """Share of the power within `near` bins of `at` and within so many of twice `at`; 0 without power."""
-    last = sums.size - 1
-    edge = min(at + near + 1, last)
-    total = sums[edge] - sums[max(at - near, 0)]
-    first = max(2 * at - near, edge)
-    end = min(2 * at + near + 1, last)
-    if end > first:
-        total += sums[end] - sums[first]
-    return min(total / sums[last], 1.0) if sums[last] > 0.0 else 0.0
+def _share(line, begin, at, near):
+    """Share of the power from `begin` on within `near` bins of `at` and within so many of twice `at`; 0 without."""
+    edge = min(at + near + 1, line.size)
+    inside = _sum(line, max(at - near, begin), edge)
+    inside += _sum(line, max(2 * at - near, edge), min(2 * at + near + 1, line.size))
+    total = _sum(line, begin, line.size)
+    return min(inside / total, 1.0) if total > 0.0 else 0.0
 
 
 @kernel
@@ -133,7 +130,6 @@ def peak_rows(power, begin, low, high, near, rates, confidence, start, stop):
         Receive for ``start:stop`` the place of the peak in bins and its share of the power from `begin` on; NaN
         without a local peak.
     """
-    sums = np.empty(power.shape[1] + 1)
     for r in range(start, stop):
         line = power[r]
         best, most = -1, 0.0
@@ -144,16 +140,26 @@ def peak_rows(power, begin, low, high, near, rates, confidence, start, stop):
         confidence[r] = np.nan
         if best >= 0:
             rates[r] = _refine(line, best)
-            _sums(line, begin, sums)
-            confidence[r] = _share(sums, best, near)
+            confidence[r] = _share(line, begin, best, near)
 
 
 @kernel
-def _contrast_edges(at, begin, near, n_bins):
-    """Edges of ``at - near ... at + near``, of both flanks of `near` bins each, and the weight of the flanks."""
-    lower, upper = min(max(at - near, begin), n_bins), min(max(at + near + 1, begin), n_bins)
+def _flank_weight(at, begin, near, n_bins):
+    """Bins of ``at - near ... at + near`` over those of both flanks of `near` bins each."""
+    lower, upper = max(at - near, begin), min(at + near + 1, n_bins)
     left, right = max(lower - near, begin), min(upper + near, n_bins)
-    return left, lower, upper, right, (upper - lower) / max(right - upper + lower - left, 1)
+    return max(upper - lower, 0) / max(right - upper + lower - left, 1)
+
+
+@kernel(fastmath=ELEMENTWISE)
+def _add_contrast(sums, first, stride, near, weights, factor, target):
+    """Add `factor` times what stands out at the bins ``first, first + stride, ...``; `sums` begins at ``-2 * near``."""
+    low, high, left, right = first + near, first + 3 * near + 1, first, first + 4 * near + 1
+    for c in range(target.size):
+        k = c * stride
+        middle = sums[high + k] - sums[low + k]
+        flanks = sums[right + k] - sums[left + k] - middle
+        target[c] += factor * (middle - weights[c] * flanks)
 
 
 @kernel
@@ -171,32 +177,32 @@ def evidence_rows(power, begin, low, near, out, start, stop):
         flanks, a spectrum that falls would pull towards its low end.)
     """
     n_bins, n_rates = power.shape[1], out.shape[1]
-    sums = np.empty(n_bins + 1)
-    edges = np.empty((2, 4, n_rates), np.int64)
     weights = np.empty((2, n_rates))
     for c in range(n_rates):
         for k in range(2):
-            left, lower, upper, right, weight = _contrast_edges((k + 1) * (low + c), begin, near, n_bins)
-            edges[k, 0, c], edges[k, 1, c], edges[k, 2, c], edges[k, 3, c] = left, lower, upper, right
-            weights[k, c] = weight
+            weights[k, c] = _flank_weight((k + 1) * (low + c), begin, near, n_bins)
+    # Sums of the bins before each, which stay what they are below the first and above the last: no edge to look after.
+    sums = np.zeros(max(n_bins, 2 * (low + n_rates)) + 4 * near + 2)
     for r in range(start, stop):
-        _sums(power[r], begin, sums)
-        for c in range(n_rates):
-            total = 0.0
-            for k in range(2):
-                middle = sums[edges[k, 2, c]] - sums[edges[k, 1, c]]
-                flanks = sums[edges[k, 3, c]] - sums[edges[k, 0, c]] - middle
-                total += (1.0 - 0.5 * k) * (middle - weights[k, c] * flanks)
-            out[r, c] = total
+        line = power[r]
+        total, offset = np.float64(0.0), 2 * near
+        for i in range(begin, n_bins):
+            total += line[i]
+            sums[offset + i + 1] = total
+        sums[offset + n_bins + 1 :] = total
+        target = out[r]
+        target[:] = 0.0
+        _add_contrast(sums, low, 1, near, weights[0], 1.0, target)
+        _add_contrast(sums, 2 * low, 2, near, weights[1], 0.5, target)
 
 
 @kernel(fastmath=ELEMENTWISE)
-def _try_move(before, toll, move, now, moves):
-    """Take what `before` holds less the toll where that is more than `now` holds, and note the move."""
-    for c in range(now.size):
-        gathered = before[c] - toll
+def _try_move(before, shift, toll, move, now, moves):
+    """Take what `before` holds, `shift` places on, less the toll where that is more than `now`; note the move."""
+    for c in range(np.uint64(now.size)):
+        gathered = before[shift + c] - toll
         better = gathered > now[c]
-        moves[c] = np.int32(move) if better else moves[c]
+        moves[c] = move if better else moves[c]
         now[c] = gathered if better else now[c]
 
 
@@ -216,14 +222,14 @@ def trace_path(evidence, widest, cost, path):
     """
     n_times, n_rates = evidence.shape
     moves = np.zeros((n_times, n_rates), np.int32)
-    before, now = np.empty(n_rates, np.float32), np.empty(n_rates, np.float32)
+    now = np.empty(n_rates, np.float32)
+    around = np.full(n_rates + 2 * widest, np.float32(-np.inf))  # no path comes from beyond the slowest or the fastest
+    before = around[widest : widest + n_rates]
     before[:] = evidence[0]
     for t in range(1, n_times):
         now[:] = -np.inf
         for move in range(-widest, widest + 1):
-            toll = np.float32(cost * move * move)
-            begin, end = max(0, -move), min(n_rates, n_rates - move)
-            _try_move(before[begin + move : end + move], toll, move, now[begin:end], moves[t, begin:end])
+            _try_move(around, np.uint64(widest + move), np.float32(cost * move * move), np.int32(move), now, moves[t])
         highest = now.max()
         for c in range(n_rates):  # kept small: only differences matter
             before[c] = now[c] - highest + evidence[t, c]
@@ -241,7 +247,6 @@ def path_rows(power, begin, low, near, path, rates, confidence, start, stop):
     The rate is the highest local peak within `near` bins of the path, refined, or else the path itself. Rows without
     power get NaN.
     """
-    sums = np.empty(power.shape[1] + 1)
     for r in range(start, stop):
         line = power[r]
         at = low + path[r]
@@ -249,6 +254,5 @@ def path_rows(power, begin, low, near, path, rates, confidence, start, stop):
         for i in range(max(at - near, 1), min(at + near, line.size - 2) + 1):
             if line[i] > most and line[i] > line[i - 1] and line[i] >= line[i + 1]:
                 best, most = i, line[i]
-        _sums(line, begin, sums)
-        confidence[r] = _share(sums, best, near)
+        confidence[r] = _share(line, begin, best, near)
         rates[r] = _refine(line, best) if confidence[r] > 0.0 else np.nan
