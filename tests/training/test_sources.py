@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tracemalloc
 
-import h5py
 import numpy as np
 import pytest
 import xarray as xr
@@ -13,6 +12,9 @@ from biosig.training import embed, train_masked_autoencoder
 from biosig.training.frontends import check_input, with_data
 from biosig.training.sources import StoredWindows, blocks, fingerprint, open_windows
 from tests.training.killed import config, options, toy
+
+h5py = pytest.importorskip("h5py")
+zarr = pytest.importorskip("zarr")
 
 
 @pytest.fixture
@@ -25,6 +27,9 @@ def stores(tmp_path):
     xr.Dataset({"ppg": (dims, x)}).to_netcdf(tmp_path / "x.nc", engine="scipy")
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["ppg"] = x
+    xr.Dataset({"ppg": (dims, x)}).to_zarr(
+        tmp_path / "x.zarr", consolidated=False, encoding={"ppg": {"chunks": (8, 1, 64)}}
+    )
     lazy = xr.open_dataset(tmp_path / "x.nc", engine="scipy")
     file = h5py.File(tmp_path / "x.h5")
     yield {
@@ -35,6 +40,8 @@ def stores(tmp_path):
         "xarray on netCDF": lazy["ppg"],
         "xarray in memory": xr.DataArray(x, dims=dims),
         "HDF5": file["ppg"],
+        "Zarr": zarr.open(tmp_path / "x.zarr", mode="r")["ppg"],
+        "xarray on Zarr": xr.open_zarr(tmp_path / "x.zarr", chunks=None, consolidated=False)["ppg"],
         "many recordings": [x[:7], np.load(tmp_path / "x.npy", mmap_mode="r")[7:30], lazy["ppg"][30:]],
     }
     lazy.close()
@@ -42,7 +49,8 @@ def stores(tmp_path):
 
 
 PLACES = [
-    "float64", "memory map", "big-endian map", "xarray on netCDF", "xarray in memory", "HDF5", "many recordings",
+    "float64", "memory map", "big-endian map", "xarray on netCDF", "xarray in memory", "HDF5", "Zarr", "xarray on Zarr",
+    "many recordings",
 ]  # fmt: skip
 
 
@@ -66,7 +74,7 @@ def test_training_and_embedding_are_bitwise_those_in_memory(stores):
     short = options(steps=3)
     expected = train_masked_autoencoder(stores["memory"], config(), options=short, groups=groups)
     embedded = embed(stores["memory"], expected.config, expected.weights, batch_size=16)
-    for place in ("xarray on netCDF", "many recordings"):
+    for place in ("xarray on netCDF", "xarray on Zarr", "many recordings"):
         fitted = train_masked_autoencoder(stores[place], config(), options=short, groups=groups)
         for name, weights in expected.weights.items():
             np.testing.assert_array_equal(weights, fitted.weights[name])
