@@ -148,7 +148,8 @@ class EfficientNetEncoder:
         plan, steps = widths(config["width"]), strides(config["stride"])
         self._stem_stride = steps[0]
         self.stem_weight = parameters.fan_in(rng, 3 * config["n_channels"], plan[0])
-        self.stem_bias = parameters.zeros(plan[0])
+        # not zeros: where a window is masked or flat only the bias is left, and layer norm blows up what is near zero
+        self.stem_bias = parameters.parameter(rng.uniform(-1, 1, plan[0]))
         self.blocks: list[Block] = []
         for stage, (depth, taps) in enumerate(zip(config["depths"], config["taps"], strict=True), start=1):
             for i in range(depth):

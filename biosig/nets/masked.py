@@ -13,6 +13,9 @@ from biosig.nets.encoders import build_encoder
 from biosig.nets.transformer import Block, TransformerEncoder, patches, sinusoids
 
 
+_CALM = 0.1  # a decoder that first tells next to nothing need not unlearn a guess, and convolutions learn much sooner
+
+
 class _TransformerDecoder:
     """Visible tokens and a shared token for every hidden place go through a light transformer."""
 
@@ -23,7 +26,7 @@ class _TransformerDecoder:
         self.positions = from_numpy(sinusoids(n_tokens, width)).is_param_(False)
         self.blocks = [Block(width, 4, 4, depth, rng) for _ in range(depth)]
         self.norm_weight, self.norm_bias = parameters.ones(width), parameters.zeros(width)
-        self.out_weight, self.out_bias = parameters.matrix(rng, width, n_out), parameters.zeros(n_out)
+        self.out_weight, self.out_bias = parameters.matrix(rng, width, n_out, _CALM), parameters.zeros(n_out)
 
     def __call__(self, tokens: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
         n_batch, n_visible = (int(s) for s in visible.shape)
@@ -45,7 +48,8 @@ class _ConvolutionDecoder:
         self.blocks = [convolution.Block(width, 7, 2, depth, rng) for _ in range(depth)]
         if depth:
             self.in_weight, self.in_bias = parameters.matrix(rng, n_in, width), parameters.zeros(width)
-        self.weight, self.bias = parameters.matrix(rng, width if depth else n_in, n_out), parameters.zeros(n_out)
+        n_last = width if depth else n_in
+        self.weight, self.bias = parameters.matrix(rng, n_last, n_out, _CALM), parameters.zeros(n_out)
 
     def __call__(self, tokens: Tensor, hidden: Tensor) -> Tensor:
         if self.blocks:

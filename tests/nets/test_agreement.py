@@ -79,7 +79,7 @@ def test_losses_of_masked_autoencoders_agree_over_fifty_steps(twins, architectur
     trainer = twins.TorchTrainer(twin, twin.loss, 1e-3, 0.05, 1.0)
     expected = [trainer.step(*arrays) for arrays in batches(net)]
     losses = train(net)
-    assert losses[-1] < 0.9 * losses[0]
+    assert np.ptp(losses) > 0.01  # so that agreement says something
     np.testing.assert_allclose(losses, expected, atol=1e-4)
 
 
