@@ -12,7 +12,6 @@ from biosig.nets.backend import from_numpy
 from biosig.nets.encoders import build_encoder
 from biosig.nets.transformer import Block, TransformerEncoder, patches, sinusoids
 
-
 _CALM = 0.1  # a decoder that first tells next to nothing need not unlearn a guess, and convolutions learn much sooner
 
 
