@@ -85,9 +85,10 @@ def wrist_heart_rate(
     Notes
     -----
     All filters are Butterworth filters of order 2, run forward and backward; where the sampling rate is low, bands end
-    at 0.45 times the sampling rate. The rate is the highest local maximum of the power spectrum of the Hann-tapered
-    window between 40 and 150 beats/min, refined by a parabola. What the summaries at hand did not tell was chosen here,
-    and is marked by a star.
+    at 0.45 times the sampling rate. The strength of the vibration (a vector's length or an envelope) is brought to 12
+    to 24 samples a second before it is filtered to the band of the pulse*: no rate or its double lies beyond. The rate
+    is the highest local maximum of the power spectrum of the Hann-tapered window between 40 and 150 beats/min, refined
+    by a parabola. What the summaries at hand did not tell was chosen here, and is marked by a star.
 
     "spectral": moving average over 1/7 s taken away, 4 to 11 Hz, length of the vector of axes, 0.66 to 2.5 Hz
     (J. Hernandez, D. McDuff and R. W. Picard, "BioWatch", PervasiveHealth 2015, and "BioInsights", BSN 2015).

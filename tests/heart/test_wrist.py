@@ -165,7 +165,7 @@ def test_rates_are_those_of_scipy(hours):
     spec = importlib.util.spec_from_file_location("wrist_night", path)
     night = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(night)
-    accel = night.simulate_night(hours)
+    accel, _ = night.simulate_night(hours)
     table = wrist_heart_rate(accel, night.RATE, length=night.LENGTH, stride=night.STRIDE)
     wanted = night.scipy_nightbeat(accel, night.RATE, thin=True)
     np.testing.assert_array_equal(np.isfinite(wanted), table["heart_rate"].notna())

@@ -97,6 +97,19 @@ def test_spread_is_that_of_its_twin():
     assert np.isnan(out[1, 2, 0])
 
 
+def test_levels_are_those_of_their_twin():
+    spreads = np.random.default_rng(8).uniform(size=(2, 12, 2))
+    spreads[0, 3, 0] = spreads[1, 5:9, 0] = np.nan
+    records, begins, ends = np.array([0, 0, 1, 1, 1]), np.array([0, 2, 1, 5, 11]), np.array([4, 12, 9, 9, 12])
+    out = np.full((6, 2), -1.0)
+    for start, stop in ((0, 2), (2, 5)):
+        wrist.level_windows(spreads, records, begins, ends, out, start, stop)
+    for w in range(5):
+        np.testing.assert_allclose(out[w], naive.level(spreads[records[w], begins[w] : ends[w]]), rtol=1e-12)
+    assert np.isnan(out[3, 0])
+    assert (out[5] == -1.0).all()
+
+
 @pytest.mark.parametrize("limit", [0.0, 3.0])
 def test_tapered_windows_are_those_of_their_twin(limit):
     rng = np.random.default_rng(4)

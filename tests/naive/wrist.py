@@ -68,6 +68,12 @@ def spread(span):
     return np.sqrt(np.mean(deviations)), min(shares)
 
 
+def level(spans):
+    """Median of the known deviations of spans (n, 2), and the mean share measured."""
+    known = spans[np.isfinite(spans[:, 0]), 0]
+    return np.median(known) if len(known) else np.nan, spans[:, 1].mean()
+
+
 def tapered(window, scale, taper, limit):
     """Mean away, limited, of unit size, tapered; zeros for rounding errors."""
     window = window - window.mean()

@@ -1,8 +1,12 @@
 """Heart rate from a night of wrist motion: biosig.wrist_heart_rate against the same estimator in plain SciPy.
 
 Run ``python examples/benchmarks/signals.py --parts wrist_night``. The night is one simulated sleeper, 100 Hz with steps
-of 0.5 mg. Two SciPy programs are written here: "plain" keeps the signal at its sampling rate, as one would write it
-first; "thinned" reduces the vector's length to the lower rate before anything else, as biosig does.
+of 0.5 mg. Two SciPy programs are written here. "Thinned" is the estimator step by step: the length of the vector is
+reduced to 12.5 Hz, and the pulse is looked for there. "Plain" skips that step, as one would who wrote it first; it is
+another estimator by a little. At 12.5 Hz what the limit of three medians cuts off leaves harmonics that fold back, so
+that windows with no clear peak may choose another one (without a limit 99.3 % of the windows of 8 h agree within 0.1
+beats/min, with it 93.5 %; "plain" with the median alone taken at 12.5 Hz agrees with itself in 99.8 %). Neither is
+nearer to the truth, as the table tells.
 """
 
 from __future__ import annotations
@@ -14,13 +18,15 @@ LENGTH, STRIDE = 30.0, 10.0  # s
 SLEEPER = 3  # seed
 
 
-def simulate_night(hours: float, random_state: int = SLEEPER) -> np.ndarray:
-    """Acceleration (3, n_samples), float32, g."""
-    from biosig.recordings import Device, simulate_cohort
+def simulate_night(hours: float, random_state: int = SLEEPER) -> tuple[np.ndarray, np.ndarray]:
+    """Acceleration (3, n_samples), float32, g, and the true rate (beats/min) of each window."""
+    from biosig.recordings import Device, simulate_cohort, truth_targets
 
     watch = Device("watch at 100 Hz", RATE, 64.0, 0.0005, 0.001, 8.0, 100.0, 0.04)
     night = simulate_cohort(1, 3600.0 * hours, device=watch, random_state=random_state)[0]
-    return np.ascontiguousarray(night["accel"].values.T)
+    starts = np.arange(0.0, 3600.0 * hours - LENGTH + 1e-6, STRIDE)
+    truth = truth_targets(night, starts, LENGTH)["heart_rate"].to_numpy()
+    return np.ascontiguousarray(night["accel"].values.T), truth
 
 
 def scipy_nightbeat(accel, rate, *, length=LENGTH, stride=STRIDE, thin=False, max_motion=0.05):
@@ -110,7 +116,7 @@ def run(repeats: int, quick: bool, n_threads: int) -> list:
     from biosig import wrist_heart_rate
 
     hours = 0.5 if quick else 8.0
-    accel = simulate_night(hours)
+    accel, truth = simulate_night(hours)
     found: dict = {}
 
     def ours() -> None:
@@ -138,7 +144,8 @@ def run(repeats: int, quick: bool, n_threads: int) -> list:
                 f"{name}: {told(seconds[name])}",
                 ratio(seconds[name], seconds["ours"]),
                 f"within 0.1 beats/min: {(apart <= 0.1).mean():.2%} of windows, median apart "
-                f"{np.median(apart):.4f}, most {apart.max():.2f}; same windows without a rate: {same:.2%}",
+                f"{np.median(apart):.4f}, most {apart.max():.2f}; same windows without a rate: {same:.2%}; mean error "
+                f"ours {np.nanmean(np.abs(rates - truth)):.3f}, theirs {np.nanmean(np.abs(found[name] - truth)):.3f}",
             )
         )
     return rows
