@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from biosig_kernels.jit import ELEMENTWISE, kernel
 
 
@@ -11,11 +13,11 @@ from biosig_kernels.jit import ELEMENTWISE, kernel
 def magnitude_rows(x, level, out, start, stop):
     """Length of the vectors ``start:stop`` of `x` (n, 3, n_samples), less `level`, into `out` (n, n_samples).
 
-    Arithmetic is in float64; NaN where an axis is missing (or infinite).
+    Arithmetic is in float64 (`float` would leave a float32 what it is); NaN where an axis is missing (or infinite).
     """
     for r in range(start, stop):
         for i in range(x.shape[2]):
-            a, b, c = float(x[r, 0, i]), float(x[r, 1, i]), float(x[r, 2, i])
+            a, b, c = np.float64(x[r, 0, i]), np.float64(x[r, 1, i]), np.float64(x[r, 2, i])
             value = math.sqrt(a * a + b * b + c * c) - level
             out[r, i] = value if value < math.inf else math.nan
 
@@ -35,8 +37,8 @@ def aligned_rows(x, gravity, out, start, stop):
     """
     for r in range(start, stop):
         for i in range(x.shape[2]):
-            g0, g1, g2 = float(gravity[r, 0, i]), float(gravity[r, 1, i]), float(gravity[r, 2, i])
-            m0, m1, m2 = float(x[r, 0, i]) - g0, float(x[r, 1, i]) - g1, float(x[r, 2, i]) - g2
+            g0, g1, g2 = np.float64(gravity[r, 0, i]), np.float64(gravity[r, 1, i]), np.float64(gravity[r, 2, i])
+            m0, m1, m2 = np.float64(x[r, 0, i]) - g0, np.float64(x[r, 1, i]) - g1, np.float64(x[r, 2, i]) - g2
             size = math.sqrt(g0 * g0 + g1 * g1 + g2 * g2)
             if not 0.0 < size < math.inf:
                 out[r, 0, i] = math.nan
