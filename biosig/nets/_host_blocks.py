@@ -10,7 +10,7 @@ import numpy as np
 from biosig.nets._threads import n_threads
 
 GRAIN = 64  # least number of rows worth a thread
-_BLOCK_VALUES = 65536  # float32 values of the widest array of a block: a quarter of a megabyte
+_BLOCK_VALUES = 196608  # float32 values of the widest array of a block: most of a second-level cache
 
 
 def blocks(start: int, stop: int, width: int, least: int = 32) -> Iterator[tuple[int, int]]:
