@@ -25,7 +25,7 @@ import llvmlite
 import llvmlite.binding as llvm
 import tinygrad.device
 
-from biosig.nets._threads import side_by_side
+from biosig.nets._threads import n_threads, side_by_side
 
 REMEDY = "install the supported version with: python -m pip install 'tinygrad>=0.14,<0.15'"
 _HOOKS = {
@@ -134,7 +134,7 @@ def install() -> None:
 
     def run_program(self, *bufs, global_size=(1, 1, 1), local_size=(1, 1, 1), vals=(), wait=False, timeout=None):
         n = global_size[0]
-        if n == 1 or self.lvp or "core_id" not in self.runtimevars:
+        if n == 1 or n_threads() == 1 or self.lvp or "core_id" not in self.runtimevars:
             return one_after_another(
                 self, *bufs, global_size=global_size, local_size=local_size, vals=vals, wait=wait, timeout=timeout
             )

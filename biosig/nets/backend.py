@@ -51,6 +51,7 @@ from tinygrad.uop.ops import KernelInfo, Ops, ProgramInfo, UOp  # noqa: E402
 lock = threading.RLock()
 _HOST = "CPU"
 _NUMPY_TYPES = {dtypes.float32: np.dtype(np.float32), dtypes.int32: np.dtype(np.int32)}
+_TENSOR_TYPES = {numpy_type: kind for kind, numpy_type in _NUMPY_TYPES.items()}
 _programs: dict[tuple, Any] = {}
 
 
@@ -110,8 +111,17 @@ def in_training_mode() -> bool:
 
 def from_numpy(array: np.ndarray) -> Tensor:
     """Return a realised tensor that owns a copy of `array`, so that a jitted function accepts it."""
+    array = np.asarray(array)
     with lock:
-        return Tensor(np.array(array, order="C"), device=Device.DEFAULT).contiguous().realize()
+        kind = _TENSOR_TYPES.get(array.dtype)
+        if Device.DEFAULT != _HOST or kind is None or not array.size:
+            return Tensor(np.array(array, order="C"), device=Device.DEFAULT).contiguous().realize()
+        # straight into the new memory: tinygrad's own way schedules a copy, which takes milliseconds
+        tensor = Tensor.empty(*array.shape, dtype=kind, device=_HOST)
+        buffer: Any = tensor.uop.base.buffer
+        memory = (ctypes.c_char * array.nbytes).from_address(buffer.ensure_allocated()._buf.va_addr)
+        np.copyto(np.ndarray(array.shape, array.dtype, memory), array)  # type: ignore[arg-type]
+        return tensor
 
 
 def to_numpy(tensor: Tensor) -> np.ndarray:

@@ -222,3 +222,15 @@ def test_private_tinygrad_stays_behind_the_door():
     for path in folder.rglob("*.py"):
         if path.name not in ("backend.py", "_backend_compiler.py"):
             assert not any(name in path.read_text(encoding="utf-8") for name in private), path
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32, np.uint32, np.float64, np.uint8])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 0), (4, 3, 2)])
+def test_arrays_of_any_kind_and_order_become_tensors_of_their_own(dtype, shape):
+    x = np.random.default_rng(0).integers(0, 100, shape).astype(dtype)
+    tensor, turned = backend.from_numpy(x), backend.from_numpy(x.T)
+    expected = x.copy()
+    x += 1
+    np.testing.assert_array_equal(backend.to_numpy(tensor), expected)
+    np.testing.assert_array_equal(backend.to_numpy(turned), expected.T)
+    assert backend.to_numpy(tensor).dtype == dtype
