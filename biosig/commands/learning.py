@@ -92,8 +92,9 @@ def _pretrain(options: argparse.Namespace) -> None:
     from biosig.estimators import ContrastiveEncoder, MaskedAutoencoder
 
     windows = _Windows(options.windows)
-    method = {"mae": MaskedAutoencoder, "contrastive": ContrastiveEncoder}[options.method]
-    encoder = method(modality=options.modality, **_settings(options, windows.sampling_rate))
+    methods: dict[str, type[MaskedAutoencoder | ContrastiveEncoder]]
+    methods = {"mae": MaskedAutoencoder, "contrastive": ContrastiveEncoder}
+    encoder = methods[options.method](modality=options.modality, **_settings(options, windows.sampling_rate))
     encoder.fit(windows.signal(options.modality), groups=windows.columns["participant"])
     _save(encoder, options.out)
 

@@ -27,6 +27,13 @@ class MaskedAutoencoder(TrainedEncoder):
         What the windows hold; decides the augmentations (acceleration is also rotated) and the default front end.
     mask_ratio : float, optional
         Share of each window that is hidden; None takes 0.8 for "transformer" and 0.7 for the others.
+    patch : int, optional
+        Samples, as the front end gives them, that are hidden together: a multiple of what one token of the encoder
+        stands for. None hides token by token; longer patches cannot be told from their edges.
+    decoder_width : int, default=64
+        Features of the decoder, which is dropped after training; a multiple of 4.
+    decoder_depth : int, optional
+        Blocks of the decoder; None takes 2 for "transformer" and 0, one linear layer, for the others.
     architecture, size, front_end, n_steps, batch_size, learning_rate, weight_decay, dropout, augment, \
 validation_fraction, initial, warm_start, checkpoint, options, random_state, n_jobs, verbose
         What all encoders that learn have in common, see `biosig.estimators.base.TrainedEncoder`.
@@ -50,6 +57,9 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
     _: KW_ONLY
     modality: str = "ppg"
     mask_ratio: float | None = None
+    patch: int | None = None
+    decoder_width: int = 64
+    decoder_depth: int | None = None
 
     def fit(self, X, y=None, groups=None):
         """Train on windows.
@@ -80,6 +90,9 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
                 options=options,
                 groups=groups,
                 mask_ratio=self.mask_ratio,
+                patch=self.patch,
+                decoder_width=self.decoder_width,
+                decoder_depth=self.decoder_depth,
                 start=start,
                 initial=initial,
             )

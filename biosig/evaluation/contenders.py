@@ -32,6 +32,7 @@ MASKED, CONTRASTIVE = "masked", "contrastive"
 
 def fit_teacher(training: Training, kind: str, budget: Budget):
     """Return the PPG encoder of a kind fitted on the training windows, for all who are distilled from it."""
+    kinds: dict[str, type[MaskedAutoencoder | ContrastiveEncoder]]
     kinds = {MASKED: MaskedAutoencoder, CONTRASTIVE: ContrastiveEncoder}
     if kind not in kinds:
         raise ValueError(f"teacher is {kind!r}; expected one of {sorted(kinds)}")

@@ -28,6 +28,9 @@ def train_masked_autoencoder(
     options: TrainingOptions,
     groups=None,
     mask_ratio: float | None = None,
+    patch: int | None = None,
+    decoder_width: int = 64,
+    decoder_depth: int | None = None,
     start: State | None = None,
     initial: dict[str, np.ndarray] | None = None,
 ) -> Fitted:
@@ -44,6 +47,9 @@ def train_masked_autoencoder(
         Participant of each window; batches are balanced over them, and participants are held out whole.
     mask_ratio : float, optional
         Share of a window that is hidden; None takes 0.7 for convolutions and 0.8 for a transformer.
+    patch, decoder_width, decoder_depth : int, optional
+        What is hidden together, in samples behind the front end, and how large the decoder is: see
+        `biosig.nets.masked.MaskedAutoencoderNet`.
     start : State, optional
         Of a `Fitted`, to train its encoder and decoder further.
     initial : dict of str to array, optional
@@ -57,7 +63,7 @@ def train_masked_autoencoder(
     Raises
     ------
     ValueError
-        For windows that do not fit the config, or fewer than two with data.
+        For windows that do not fit the config, a patch that does not fit the encoder, or fewer than two with data.
     FloatingPointError
         When the loss is no longer a number.
     """
@@ -67,7 +73,8 @@ def train_masked_autoencoder(
     if mask_ratio is None:
         mask_ratio = MASK_RATIOS[config["encoder"]["architecture"]]
     with lock:
-        net = MaskedAutoencoderNet(config["encoder"], options.random_state, mask_ratio)
+        decoder: dict[str, Any] = {"patch": patch, "decoder_width": decoder_width, "decoder_depth": decoder_depth}
+        net = MaskedAutoencoderNet(config["encoder"], options.random_state, mask_ratio, **decoder)
         begin_from(net.encoder, initial)
 
         def make_batch(rows_of: RowsOf, step: int, options: TrainingOptions) -> tuple[np.ndarray, ...]:
@@ -81,6 +88,7 @@ def train_masked_autoencoder(
             "training": "masked autoencoder",
             "config": config,
             "mask_ratio": mask_ratio,
+            **decoder,
             "data": fingerprint({"x": x}, {"groups": groups, "rows": rows}),
             "initial": None if initial is None else content_hash(initial, config),
         }

@@ -68,6 +68,15 @@ def test_the_pipeline_of_the_readme(paired, saved):
     assert scores.shape == (4,) and np.isfinite(scores).all()
 
 
+def test_what_is_hidden_and_who_tells_it(paired):
+    masked = MaskedAutoencoder(RATE, patch=64, decoder_width=8, decoder_depth=1, **SMALL).fit(paired[1])
+    weights = masked.state_.weights
+    assert weights["net.decoder.in_weight"].shape[1] == 8 and "net.decoder.blocks.0.filter_weight" in weights
+    assert masked.history_["loss"] != MaskedAutoencoder(RATE, **SMALL).fit(paired[1]).history_["loss"]
+    with pytest.raises(ValueError, match="patch is 65 samples"):
+        clone(masked).set_params(patch=65).fit(paired[1])
+
+
 def test_embeddings_and_their_names(student, paired):
     z = student.transform(paired[0])
     assert z.shape == (len(paired[0]), student.config_["embedding"]) and z.dtype == np.float32

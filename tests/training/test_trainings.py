@@ -227,6 +227,30 @@ def test_transformer_on_acceleration(data):
     assert embed(accel[:3], fitted.config, fitted.weights, batch_size=4).shape == (3, 16)
 
 
+def test_longer_patches_and_other_decoders(data, tmp_path):
+    (_, ppg, _), _ = data
+    made = config(stride=4)  # two stages: a token stands for 8 samples
+    plan = options(steps=3, checkpoint=tmp_path)
+
+    def run(**asked):
+        return train_masked_autoencoder(ppg, made, options=plan, mask_ratio=0.5, **asked)
+
+    asked = {"patch": 32, "decoder_width": 12, "decoder_depth": 1}
+    fitted = run(**asked)
+    shapes = {name: values.shape for name, values in fitted.state.weights.items()}
+    assert shapes["net.decoder.in_weight"] == (16, 12) and shapes["net.decoder.weight"] == (12, 8)
+    assert sum("decoder.blocks" in name and "filter_weight" in name for name in shapes) == 1
+    assert not any("decoder" in name for name in fitted.weights)
+    again = run(**asked)
+    assert again.history["loss"] == fitted.history["loss"]
+    for name, other in (("patch", None), ("decoder_width", 16), ("decoder_depth", 2)):
+        with pytest.raises(ValueError, match=rf"{name} is {asked[name]} there and {other} here"):
+            run(**{**asked, name: other})
+    assert train_masked_autoencoder(ppg, made, options=options(steps=3)).history["loss"] != fitted.history["loss"]
+    with pytest.raises(ValueError, match="patch is 12 samples; expected a multiple of the 8"):
+        train_masked_autoencoder(ppg, made, options=options(steps=3), patch=12)
+
+
 def test_bad_input_is_refused_with_what_was_given(data, teacher):
     (accel, ppg, frequency), _ = data
     short = options(steps=1)
