@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--minutes", type=positive, default=40.0, help="length of each recording (%(default)s)")
     demo.add_argument("--device", default="watch", help="simulated sensor, see 'biosig simulate' (%(default)s)")
     demo.add_argument("--quick", action="store_true", help="a very small run that only shows that everything works")
-    _training_options(demo, full=False)
+    _training_options(demo, full=False, gates=[50.0])
     demo.set_defaults(run=_demo)
 
     experiment = commands.add_parser("experiment", help="the same comparison on recordings")
@@ -75,15 +75,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     experiment.add_argument("--stride", type=positive, default=30.0, help="seconds between windows (%(default)s)")
     experiment.add_argument(
-        "--max-motion", type=positive, default=50.0, help="stillness gate, mg, in training and test (%(default)s)"
-    )
-    experiment.add_argument(
         "--same-people", action="store_true", help="equal names in different folders are the same person"
     )
     experiment.add_argument(
         "--labels", type=Path, metavar="FILE", help="CSV of what is known of people: participant and a column a label"
     )
-    _training_options(experiment, full=True)
+    _training_options(experiment, full=True, gates=[10.0, 20.0, 50.0])
     experiment.set_defaults(run=_experiment)
 
     preparing.add(commands)
@@ -94,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _training_options(parser: argparse.ArgumentParser, *, full: bool) -> None:
+def _training_options(parser: argparse.ArgumentParser, *, full: bool, gates: list[float]) -> None:
     parser.add_argument("--steps", type=count, default=None, help="training steps of each encoder")
     parser.add_argument(
         "--architecture",
@@ -117,6 +114,15 @@ def _training_options(parser: argparse.ArgumentParser, *, full: bool) -> None:
         metavar="SHARE",
         help="also probe with the labels of these shares of the training people, 0 for one person",
     )
+    parser.add_argument(
+        "--gates",
+        type=positive,
+        nargs="+",
+        default=gates,
+        metavar="MG",
+        help="stillness gates, mg: training is at the widest, errors and coverage are told at each "
+        f"({' '.join(f'{gate:g}' for gate in gates)})",
+    )
     parser.add_argument("--seeds", type=count, default=1, help="times everything is trained anew (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="makes the run repeat exactly (%(default)s)")
 
@@ -134,6 +140,7 @@ def _demo(options: argparse.Namespace) -> None:
         full=options.full,
         label_shares=options.label_shares,
         n_seeds=options.seeds,
+        gates=[gate / 1000 for gate in options.gates],
         random_state=options.seed,
     )
 
@@ -147,7 +154,6 @@ def _experiment(options: argparse.Namespace) -> None:
         options.out,
         n_folds=options.folds,
         stride=options.stride,
-        max_motion=options.max_motion / 1000,
         architectures=options.architecture,
         n_steps=options.steps,
         same_people=options.same_people,
@@ -155,6 +161,7 @@ def _experiment(options: argparse.Namespace) -> None:
         full=options.full,
         label_shares=options.label_shares,
         n_seeds=options.seeds,
+        gates=[gate / 1000 for gate in options.gates],
         random_state=options.seed,
     )
 

@@ -35,6 +35,7 @@ def demo(
     own: Sequence[Contender] = (),
     label_shares: Sequence[float] = (),
     n_seeds: int = 1,
+    gates: Sequence[float] = (0.05,),
     random_state: int = 0,
 ) -> Results:
     """Run the whole method on a simulated cohort and write the report.
@@ -61,6 +62,8 @@ def demo(
         Shares of labelled participants to probe with as well, see `biosig.evaluation.label_efficiency`.
     n_seeds : int
         Times everything is trained anew.
+    gates : sequence of float
+        Stillness gates in g: training is at the widest, errors and coverage are told at each.
     random_state : int
 
     Returns
@@ -71,7 +74,7 @@ def demo(
         raise ValueError(f"{n_participants} participants; the demo needs at least 5, to hold some of them out")
     check_folder(out)
     recordings = simulate_cohort(n_participants, duration, device=device, random_state=random_state, progress=True)
-    cohort, skipped = collect(recordings, gate=Gate())
+    cohort, skipped = collect(recordings, gate=_widest(gates))
     people = np.unique(cohort.participants)
     held_out = np.random.default_rng(random_state).permutation(people)[: max(1, round(TEST_SHARE * len(people)))]
     return run(
@@ -82,6 +85,7 @@ def demo(
         entries=line_up(full=full, architectures=architectures[1:], own=own),
         label_shares=label_shares,
         n_seeds=n_seeds,
+        gates=gates,
         random_state=random_state,
         skipped=skipped,
         notes=[
@@ -99,7 +103,6 @@ def experiment(
     *,
     n_folds: int = 5,
     stride: float = 30.0,
-    max_motion: float = 0.05,
     architectures: Sequence[str] = ("conv",),
     n_steps: int | None = None,
     same_people: bool = False,
@@ -108,6 +111,7 @@ def experiment(
     own: Sequence[Contender] = (),
     label_shares: Sequence[float] = (),
     n_seeds: int = 1,
+    gates: Sequence[float] = (0.01, 0.02, 0.05),
     random_state: int = 0,
 ) -> Results:
     """Run the comparison on recordings and write the report.
@@ -123,9 +127,7 @@ def experiment(
     stride : float
         Seconds between the starts of windows of 60 s. Neighbours that overlap are never negatives of each other, and
         people never stand on both sides of a split.
-    max_motion : float
-        Stillness gate in g, in training and test.
-    architectures, n_steps, full, own, label_shares, n_seeds
+    architectures, n_steps, full, own, label_shares, n_seeds, gates
         See `demo`.
     same_people : bool
         Whether a participant of the same name in two folders is the same person.
@@ -144,7 +146,7 @@ def experiment(
     """
     check_folder(out)
     recordings, tested, skipped, notes = read_people(train, test, same_people=same_people)
-    cohort, too_short = collect(recordings, gate=Gate(max_motion=max_motion), stride=stride)
+    cohort, too_short = collect(recordings, gate=_widest(gates), stride=stride)
     del recordings
     if labels is not None:
         cohort = with_labels(cohort, pd.read_csv(labels, dtype={"participant": str}))
@@ -169,8 +171,16 @@ def experiment(
         entries=line_up(full=full, architectures=architectures[1:], own=own),
         label_shares=label_shares,
         n_seeds=n_seeds,
+        gates=gates,
         random_state=random_state,
         skipped=[*skipped, *too_short],
         notes=notes,
         title="biosig experiment",
     )
+
+
+def _widest(gates: Sequence[float]) -> Gate:
+    """The gate of the windows that are used at all."""
+    if not gates:
+        raise ValueError("no gate was given; expected one or more in g, such as 0.05")
+    return Gate(max_motion=max(gates))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 
 
@@ -134,3 +135,24 @@ def as_csv(table: pd.DataFrame) -> str:
     safe = table.rename(columns=_cell)
     safe = safe.apply(lambda column: column.map(_cell) if column.dtype == object else column)
     return safe.to_csv(index=False, lineterminator="\n")
+
+
+def number(value: float, digits: int) -> str:
+    """A number with so many decimals; a dash where there is none."""
+    return f"{round(value, digits) + 0.0:.{digits}f}" if np.isfinite(value) else "-"  # + 0.0: no "-0.00"
+
+
+def interval(low: float, high: float, digits: int) -> str:
+    """Both ends of an interval; a dash where there is none."""
+    return f"{low:.{digits}f} to {high:.{digits}f}" if np.isfinite(low) and np.isfinite(high) else "-"
+
+
+def percent(value: float) -> str:
+    """A share as whole per cent; a dash where there is none."""
+    return f"{100 * value:.0f} %" if np.isfinite(value) else "-"
+
+
+def decimals(values: Iterable[float]) -> int:
+    """Decimals that suit a column of numbers."""
+    largest = np.nanmax([*values, 0.0])
+    return 2 if largest < 10 else 1 if largest < 1000 else 0

@@ -105,12 +105,17 @@ class Gathered:
         first = pd.Series(self.split).groupby(self.cohort.participants).first().reindex(self.people).to_numpy()
         return np.where(first >= 0, np.searchsorted(self.folds, first), -1)
 
-    def retrieval(self, *, back: bool = False, random_state: int = 0) -> dict[str, pd.DataFrame]:
+    def retrieval(
+        self, *, back: bool = False, max_motion: float = np.inf, random_state: int = 0
+    ) -> dict[str, pd.DataFrame]:
         """Tables of retrieval per contender with a shared space; from PPG to acceleration if `back`.
+
+        With `max_motion` (g) only windows at most that restless are sought, and sought among.
 
         The windows of each fold and seed were placed by encoders of their own and are compared among themselves.
         """
-        rows = np.flatnonzero(self.cohort.still & (self.split >= 0))
+        calm = self.cohort.table["motion"].to_numpy() <= max_motion
+        rows = np.flatnonzero(self.cohort.still & calm & (self.split >= 0))
         again = lambda column: np.tile(self.cohort.table[column].to_numpy()[rows], self.n_seeds)
         seeds = np.repeat(np.arange(self.n_seeds), len(rows))
         tables = {}

@@ -19,6 +19,12 @@ def quantity(target: str, units: dict[str, str] | None = None) -> tuple[str, str
     return name, (units or {}).get(target, unit)
 
 
+def titled(target: str, units: dict[str, str], words: str) -> str:
+    """Caption of a table on a target: its name, what is told of it, its unit."""
+    name, unit = quantity(target, units)
+    return f"{name[:1].upper()}{name[1:]}: {words}" + (f" in {unit}" if unit else "")
+
+
 def significant(value: float) -> str:
     """A number with about three significant digits and no exponent for everyday sizes."""
     if not np.isfinite(value):

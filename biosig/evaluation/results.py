@@ -41,6 +41,14 @@ class Results:
         Intervals and whether they hold on unseen people, from `conformal_coverage`.
     label_efficiency : pandas.DataFrame, optional
         Error against the share of labelled participants, from `label_table`.
+    gates : pandas.DataFrame, optional
+        Errors and coverage below each motion gate, from `errors_by_gate`.
+    retrieval_still : dict of str to pandas.DataFrame
+        As `retrieval`, among the stillest windows alone.
+    visible_beat : pandas.DataFrame, optional
+        In whose acceleration the beat can be seen, from `visible_people`.
+    visible_errors : pandas.DataFrame, optional
+        Errors on people with and without a visible beat, from `errors_on`.
     training : dict of str to dict
         Loss curves per model: ``{"step": [...], "loss": [...]}``; further keys that end in "loss" are drawn too.
     example : dict, optional
@@ -63,6 +71,10 @@ class Results:
     confidence: pd.DataFrame | None = None
     conformal: pd.DataFrame | None = None
     label_efficiency: pd.DataFrame | None = None
+    gates: pd.DataFrame | None = None
+    retrieval_still: dict[str, pd.DataFrame] = field(default_factory=dict)
+    visible_beat: pd.DataFrame | None = None
+    visible_errors: pd.DataFrame | None = None
     training: dict[str, dict[str, Any]] = field(default_factory=dict)
     example: dict[str, Any] | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -164,8 +176,9 @@ def as_tables(results: Results) -> dict[str, pd.DataFrame]:
     -------
     dict of str to pandas.DataFrame
         ``comparison``, ``differences``, ``by_motion``, ``by_participant`` (all encoders), ``people``, ``confidence``,
-        ``conformal``, ``label_efficiency``, ``retrieval`` and ``retrieval_back`` (with the column ``encoder``) as far
-        as the run has them; and ``missing``, the cells without an estimate and why.
+        ``conformal``, ``label_efficiency``, ``gates``, ``visible_beat``, ``visible_errors``, and ``retrieval``,
+        ``retrieval_back`` and ``retrieval_still`` (with the column ``encoder``) as far as the run has them; and
+        ``missing``, the cells without an estimate and why.
     """
     tables: dict[str, pd.DataFrame] = {}
     comparison = results.comparison
@@ -174,10 +187,10 @@ def as_tables(results: Results) -> dict[str, pd.DataFrame]:
         seed = int(comparison.table["seed"].iloc[0])
         tables["by_motion"] = error_by_motion(comparison.predictions, random_state=seed)
         tables["by_participant"] = error_by_participant(comparison.predictions)
-    for name in ("people", "confidence", "conformal", "label_efficiency"):
+    for name in ("people", "confidence", "conformal", "label_efficiency", "gates", "visible_beat", "visible_errors"):
         if (table := getattr(results, name)) is not None:
             tables[name] = table
-    for name in ("retrieval", "retrieval_back"):
+    for name in ("retrieval", "retrieval_back", "retrieval_still"):
         parts = [table.assign(encoder=encoder) for encoder, table in getattr(results, name).items()]
         if parts:
             table = pd.concat(parts, ignore_index=True)
@@ -203,8 +216,9 @@ def as_json(results: Results) -> dict[str, Any]:
     -------
     dict
         Lists of records, empty where the run has none: `comparison`, `differences`, `by_motion`, `by_participant` (the
-        reference encoder's), `people`, `confidence`, `conformal`, `label_efficiency`, `retrieval` (acceleration to
-        PPG), `retrieval_back`, `missing`, see `as_tables`; and `reference`, `training`, `provenance`, `notes`,
+        reference encoder's), `people`, `confidence`, `conformal`, `label_efficiency`, `gates`, `visible_beat`,
+        `visible_errors`, `retrieval` (acceleration to PPG), `retrieval_back`, `retrieval_still`, `missing`, see
+        `as_tables`; and `reference`, `training`, `provenance`, `notes`,
         `skipped`.
     """
     tables = as_tables(results)
@@ -221,4 +235,5 @@ def as_json(results: Results) -> dict[str, Any]:
 
 
 _LISTS = ["comparison", "differences", "by_motion", "by_participant", "people", "confidence", "conformal"]
-_LISTS += ["label_efficiency", "retrieval", "retrieval_back", "missing"]
+_LISTS += ["label_efficiency", "gates", "visible_beat", "visible_errors"]
+_LISTS += ["retrieval", "retrieval_back", "retrieval_still", "missing"]

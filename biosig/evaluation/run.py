@@ -16,20 +16,16 @@ from tqdm import tqdm
 
 from biosig.evaluation.cells import Cell, Split
 from biosig.evaluation.cohort import Cohort
-from biosig.evaluation.compare import compare
-from biosig.evaluation.conformal import conformal_coverage, error_against_coverage
-from biosig.evaluation.contenders import ACCEL_MAE, MASKED, STUDENT, SUPERVISED, line_up
+from biosig.evaluation.contenders import MASKED, STUDENT, line_up
 from biosig.evaluation.gather import Gathered
 from biosig.evaluation.label_efficiency import Errors, label_errors, label_table
-from biosig.evaluation.people import probe_people
+from biosig.evaluation.measure import measure
 from biosig.evaluation.protocol import Budget, Contender
 from biosig.evaluation.report import write_report
 from biosig.evaluation.results import Results, collect_provenance, hash_arrays
 from biosig.evaluation.store import Store
 from biosig.evaluation.tables import results_text
-from biosig.heart import detect_beats
 
-UNITS = {"heart_rate": "beats/min", "sdnn": "ms", "rmssd": "ms"}
 CELLS = "cells"
 
 
@@ -42,6 +38,7 @@ def run(
     entries: Sequence[Contender] | None = None,
     label_shares: Sequence[float] = (),
     n_seeds: int = 1,
+    gates: Sequence[float] = (),
     random_state: int = 0,
     skipped: Sequence[tuple[str, str]] = (),
     notes: Sequence[str] = (),
@@ -51,7 +48,7 @@ def run(
 
     Parameters
     ----------
-    cohort, split, out, budget, entries, label_shares, n_seeds, random_state
+    cohort, split, out, budget, entries, label_shares, n_seeds, gates, random_state
         See `compare_contenders`.
     skipped : sequence of (name, reason)
         Recordings left out.
@@ -71,6 +68,7 @@ def run(
         entries=entries,
         label_shares=label_shares,
         n_seeds=n_seeds,
+        gates=gates,
         random_state=random_state,
     )
     results.notes = [*notes, *results.notes]
@@ -94,6 +92,7 @@ def compare_contenders(
     entries: Sequence[Contender] | None = None,
     label_shares: Sequence[float] = (),
     n_seeds: int = 1,
+    gates: Sequence[float] = (),
     random_state: int = 0,
 ) -> Results:
     """Train all contenders on a cohort and measure what they learnt.
@@ -115,6 +114,9 @@ def compare_contenders(
         supervised encoder is trained for each.
     n_seeds : int
         Times everything is trained anew, from ``random_state`` upwards.
+    gates : sequence of float
+        Motion gates (g) at which errors and coverage are told besides. All training, and the rest of the comparison,
+        is at the gate of the cohort, so that a narrower one costs no cell.
     random_state : int
 
     Returns
@@ -124,11 +126,13 @@ def compare_contenders(
     Raises
     ------
     ValueError
-        When too few people have windows past the gate, or a person is in training and test.
+        For a gate wider than the cohort's; when too few people have windows past the gate, or a person is in training
+        and test.
     """
     began = time.perf_counter()
     entries = line_up() if entries is None else list(entries)
     check_enough(cohort, split)
+    check_gates(gates, cohort)
     usable = np.flatnonzero(cohort.still)
     data_hash = hash_arrays([cohort.accel, cohort.ppg, cohort.targets.to_numpy(), cohort.participants])
     store = Store(out / CELLS, data=data_hash)
@@ -147,7 +151,7 @@ def compare_contenders(
             if number == 0:
                 histories = {name: cell.history for name, cell in cells.items() if cell.history.get("loss")}
                 _keep_encoders(part, entries, out, len(gathered.folds))
-    results = _measure(gathered, entries[0].name, random_state)
+    results = measure(gathered, entries[0].name, gates, random_state)
     if label_runs:
         n_training = round(
             np.mean([len(np.unique(cohort.participants[usable[split[usable] != f]])) for f in gathered.folds])
@@ -156,7 +160,6 @@ def compare_contenders(
             label_runs, cohort.participants, n_training, entries[0].name, random_state=random_state
         )
     results.training = histories
-    results.example = _example(cohort, np.flatnonzero(cohort.still & (split >= 0)))
     results.provenance = collect_provenance(
         command=shlex.join(["biosig", *sys.argv[1:]]),
         seed=random_state,
@@ -212,45 +215,21 @@ def _keep_encoders(part: Split, entries: Sequence[Contender], out: Path, n_folds
             shutil.copytree(folder, out / name, dirs_exist_ok=True)
 
 
-def _measure(gathered: Gathered, reference: str, random_state: int) -> Results:
-    """Everything that is read off the gathered predictions and embeddings."""
-    cohort, split = gathered.cohort, gathered.split
-    tested = split >= 0
-    comparison = compare(
-        gathered.predictions(),
-        cohort.targets,
-        cohort.participants,
-        **({"folds": split} if tested.all() else {"train": ~tested, "test": tested}),
-        passed=cohort.still,
-        motion=cohort.table["motion"].to_numpy(),
-        reference=reference,
-        rivals=[name for name in (ACCEL_MAE, SUPERVISED) if name in gathered.predicted and name != reference],
-        random_state=random_state,
-        units=UNITS,
-    )
-    for name, reason in gathered.reasons.items():
-        comparison.table.loc[comparison.table["encoder"] == name, "reason"] = reason
-    people = None
-    if cohort.people.shape[1]:
-        labels = cohort.people.reindex(gathered.people)
-        folds = gathered.person_folds()
-        people = probe_people(gathered.person_embeddings(), labels, folds, random_state=random_state)
-    return Results(
-        comparison=comparison,
-        people=people,
-        confidence=error_against_coverage(comparison.predictions, random_state=random_state),
-        conformal=conformal_coverage(comparison.predictions, random_state=random_state),
-        retrieval=gathered.retrieval(random_state=random_state),
-        retrieval_back=gathered.retrieval(back=True, random_state=random_state),
-    )
-
-
 def check_folder(out: Path) -> None:
     """Fail before hours of work, not after: the folder must be there, or be possible to make, and take a file."""
     out.mkdir(parents=True, exist_ok=True)
     probe_file = out / ".biosig-can-write"
     probe_file.touch()
     probe_file.unlink()
+
+
+def check_gates(gates: Sequence[float], cohort: Cohort) -> None:
+    """Refuse gates that are wider than what is trained and tested on."""
+    wide = [f"{1000 * gate:g}" for gate in gates if gate > cohort.gate.max_motion]
+    if wide:
+        raise ValueError(
+            f"the gate(s) {', '.join(wide)} mg are wider than that of the windows, {1000 * cohort.gate.max_motion:g} mg"
+        )
 
 
 def check_enough(cohort: Cohort, split: np.ndarray) -> None:
@@ -272,23 +251,3 @@ def check_enough(cohort: Cohort, split: np.ndarray) -> None:
                     f"{1000 * gate.max_motion:g} mg, at least {100 * gate.min_valid:g} % of the samples, PPG quality "
                     f"at least {gate.min_ppg_quality:g}): give more people, or loosen the gate"
                 )
-
-
-def _example(cohort: Cohort, rows: np.ndarray) -> dict | None:
-    """Ten seconds of the stillest test window with a trusted rhythm."""
-    trusted = rows[cohort.table["heart_rate"].notna().to_numpy()[rows]]
-    if not len(trusted):
-        return None
-    row = trusted[np.argmin(cohort.table["motion"].to_numpy()[trusted])]
-    beats = detect_beats(cohort.ppg[row, 0], cohort.sampling_rate)
-    seconds = min(10.0, cohort.length)
-    n = int(seconds * cohort.sampling_rate)
-    about = cohort.table.loc[row]
-    return {
-        "time": np.arange(n) / cohort.sampling_rate,
-        "ppg": cohort.ppg[row, 0, :n],
-        "accel": cohort.accel[row, :, :n],
-        "beats": beats[beats < seconds],
-        "sampling_rate": cohort.sampling_rate,
-        "title": f"{about['participant']}, {about['start']:.0f} s into the recording",
-    }

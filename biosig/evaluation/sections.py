@@ -14,6 +14,8 @@ import pandas as pd
 from biosig.evaluation import curves, figures
 from biosig.evaluation.drawing import Plate
 from biosig.evaluation.formats import Table
+from biosig.evaluation.measure import STILLEST
+from biosig.evaluation.parts import gate_tables, part_tables, visible_people_table, visible_shares
 from biosig.evaluation.results import Results
 from biosig.evaluation.tables import (
     comparison_tables,
@@ -24,6 +26,7 @@ from biosig.evaluation.tables import (
     retrieval_tables,
     top1_tables,
 )
+from biosig.evaluation.visible_beat import HIDDEN, VISIBLE
 
 
 class Section(NamedTuple):
@@ -75,8 +78,33 @@ def _motion(results: Results, found: dict[str, pd.DataFrame]) -> Section | None:
     if comparison is None or not np.isfinite(comparison.predictions["motion"].astype(float)).any():
         return None
     plates = _made(figures.motion_errors(found["by_motion"], comparison))
-    words = "The beat moves the wrist by a few thousandths of g: everyday movement is many times larger."
-    return Section("motion", "Errors and motion", words, plates, []) if plates else None
+    tables = []
+    if (gates := found.get("gates")) is not None and gates["gate"].nunique() > 1:
+        tables = gate_tables(gates, comparison.units, comparison.reference)
+    words = (
+        "The beat moves the wrist by a few thousandths of g: everyday movement is many times larger. All encoders and "
+        "probes were trained once, at the widest gate; the tables tell their errors on the test windows below each."
+    )
+    return Section("motion", "Errors and motion", words, plates, tables) if plates else None
+
+
+def _visible(results: Results, found: dict[str, pd.DataFrame]) -> Section | None:
+    people, errors = found.get("visible_beat"), found.get("visible_errors")
+    if people is None or people.empty:
+        return None
+    words = (
+        "Told from the signals, before any encoder: a minute stands out where the envelope of the acceleration keeps a "
+        "shape around the beats of the PPG that beats of other minutes of the same person, shifted, do not give it. "
+        "A person with more such minutes than chance explains (one in twenty, binomial p of 0.05 or less) is counted "
+        "as having a visible beat; of twenty people without one, one is expected to be counted so too."
+    )
+    tables = []
+    if errors is not None and not errors.empty:
+        names = {group: group for group in (VISIBLE, HIDDEN) if group in set(errors["group"])}
+        tables = part_tables(errors, "group", names, _units(results), _reference(results))
+    title = "People with and without a visible beat"
+    more = ("Minutes of each participant", [visible_people_table(people)])
+    return Section("visible", title, words, _made(visible_shares(people)), tables, more)
 
 
 def _people(results: Results, found: dict[str, pd.DataFrame]) -> Section | None:
@@ -153,6 +181,19 @@ def _retrieval(results: Results, found: dict[str, pd.DataFrame]) -> Section | No
     return Section("retrieval", title, words, plates, tables, ("Intervals, top-5 and ranks", more)) if plates else None
 
 
+def _still(results: Results, found: dict[str, pd.DataFrame]) -> Section | None:
+    pools = results.retrieval_still
+    reference = _reference(results) or next(iter(pools), "")
+    plates = _made(curves.retrieval_curves(pools, reference, "retrieval_still") if pools else None)
+    words = (
+        f"The same among windows of at most {1000 * STILLEST:g} mg, in which there is hardly a movement that could "
+        "disturb both sensors: what stands above the control of the motion level here is more likely to be the heart."
+    )
+    tables, more = top1_tables(pools, reference), retrieval_tables(pools)
+    title = "Does it find its own PPG in the stillest windows?"
+    return Section("still", title, words, plates, tables, ("Intervals, top-5 and ranks", more)) if plates else None
+
+
 def _example(results: Results, found: dict[str, pd.DataFrame]) -> Section | None:
     if results.example is None:
         return None
@@ -177,10 +218,12 @@ _ALL: tuple[Callable[[Results, dict[str, pd.DataFrame]], Section | None], ...] =
     _errors,
     _participants,
     _motion,
+    _visible,
     _people,
     _confidence,
     _labels,
     _retrieval,
+    _still,
     _example,
     _training,
 )

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
 from biosig.evaluation.compare import Comparison
-from biosig.evaluation.formats import Table, as_markdown, as_text, ascii_only
-from biosig.evaluation.headline import headline_paragraphs, quantity
+from biosig.evaluation.formats import Table, as_markdown, as_text, ascii_only, decimals, interval, number, percent
+from biosig.evaluation.headline import headline_paragraphs, quantity, titled
 from biosig.evaluation.results import Results
 
 _TERMINAL = 100
 _SCOPES = {"across": "among windows of all participants", "within": "among windows of the same person"}
-
-
-def _number(value: float, decimals: int) -> str:
-    return f"{round(value, decimals) + 0.0:.{decimals}f}" if np.isfinite(value) else "-"  # + 0.0: no "-0.00"
-
-
-def _interval(low: float, high: float, decimals: int) -> str:
-    return f"{low:.{decimals}f} to {high:.{decimals}f}" if np.isfinite(low) and np.isfinite(high) else "-"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %" if np.isfinite(value) else "-"
-
-
-def _decimals(values: Iterable[float]) -> int:
-    largest = np.nanmax([*values, 0.0])
-    return 2 if largest < 10 else 1 if largest < 1000 else 0
 
 
 def comparison_tables(comparison: Comparison) -> list[Table]:
@@ -41,14 +23,14 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
     trained, repeated = (comparison.table[column].notna().any() for column in ("train_mae", "run_sd"))
     for target, part in comparison.table.groupby("target", sort=False):
         name, unit = quantity(str(target), comparison.units)
-        digits = _decimals(part["mae"])
+        digits = decimals(part["mae"])
         more = [*(["sd of runs"] if repeated else []), *(["training MAE"] if trained else [])]
         headers = ["encoder", "MAE", "95 % interval", "reference's error", *more]
         headers += ["r", "r within", "windows", "people", "covered"]
         rows, bold, reasons = [], [], []
         for i, (_, row) in enumerate(part.iterrows()):
-            cells = [str(row["encoder"]), _number(row["mae"], digits)]
-            cells += [_interval(row["ci95_low"], row["ci95_high"], digits)]
+            cells = [str(row["encoder"]), number(row["mae"], digits)]
+            cells += [interval(row["ci95_low"], row["ci95_high"], digits)]
             against = "-"
             if row["encoder"] == comparison.reference:
                 bold.append(i)
@@ -59,10 +41,10 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
                     if np.isfinite(found["relative_low"]):
                         against += f" ({100 * found['relative_low']:+.0f} to {100 * found['relative_high']:+.0f})"
             cells.append(against)
-            cells += [_number(row["run_sd"], digits)] if repeated else []
-            cells += [_number(row["train_mae"], digits)] if trained else []
-            cells += [_number(row["r"], 2), _number(row["r_within"], 2)]
-            cells += [str(row["n_windows"]), str(row["n_participants"]), _percent(row["coverage"])]
+            cells += [number(row["run_sd"], digits)] if repeated else []
+            cells += [number(row["train_mae"], digits)] if trained else []
+            cells += [number(row["r"], 2), number(row["r_within"], 2)]
+            cells += [str(row["n_windows"]), str(row["n_participants"]), percent(row["coverage"])]
             rows.append(cells)
             reasons.append(str(row["reason"]))
         caption = f"{name[:1].upper()}{name[1:]}: mean absolute error" + (f" in {unit}" if unit else "")
@@ -95,9 +77,9 @@ def participant_tables(table: pd.DataFrame, reference: str, units: dict[str, str
         rows = [
             [
                 str(row["participant"]),
-                _number(row["mae"], 1),
+                number(row["mae"], 1),
                 f"{row['bias']:+.1f}" if np.isfinite(row["bias"]) else "-",
-                _number(row["true_median"], 1),
+                number(row["true_median"], 1),
                 str(row["n_windows"]),
             ]
             for _, row in part.iterrows()
@@ -109,22 +91,17 @@ def participant_tables(table: pd.DataFrame, reference: str, units: dict[str, str
     return tables
 
 
-def _titled(target: str, units: dict[str, str], words: str) -> str:
-    name, unit = quantity(target, units)
-    return f"{name[:1].upper()}{name[1:]}: {words}" + (f" in {unit}" if unit else "")
-
-
 def people_tables(people: pd.DataFrame, units: dict[str, str], reference: str) -> list[Table]:
     """One table a target of persons: error, or area under the ROC curve, with its interval."""
     tables = []
     for target, part in people.groupby("target", sort=False):
         auc = (part["measure"] == "auc").any()
-        digits = 2 if auc else _decimals(part["value"])
+        digits = 2 if auc else decimals(part["value"])
         rows = [
             [
                 str(row["encoder"]),
-                _number(row["value"], digits),
-                _interval(row["ci95_low"], row["ci95_high"], digits),
+                number(row["value"], digits),
+                interval(row["ci95_low"], row["ci95_high"], digits),
                 str(row["n_participants"]),
             ]
             for _, row in part.iterrows()
@@ -132,7 +109,7 @@ def people_tables(people: pd.DataFrame, units: dict[str, str], reference: str) -
         words = "area under the ROC curve" if auc else "mean absolute error"
         headers = ["encoder", "AUC" if auc else "MAE", "95 % interval", "people"]
         bold = tuple(np.flatnonzero(part["encoder"] == reference).tolist())
-        caption = _titled(str(target), {**units, **({str(target): ""} if auc else {})}, words)
+        caption = titled(str(target), {**units, **({str(target): ""} if auc else {})}, words)
         tables.append(Table(caption, headers, rows, bold, tuple(part["reason"].astype(str)), part))
     return tables
 
@@ -141,14 +118,14 @@ def conformal_tables(conformal: pd.DataFrame, units: dict[str, str], reference: 
     """One table a target: the share of unseen people's windows inside the intervals, and how wide these are."""
     tables = []
     for target, part in conformal.groupby("target", sort=False):
-        digits = _decimals(part["half_width"])
+        digits = decimals(part["half_width"])
         rows = [
             [
                 str(row["encoder"]),
-                _percent(row["coverage"]),
-                _interval(100 * row["ci95_low"], 100 * row["ci95_high"], 0),
-                _percent(row["level"]),
-                _percent(row["worst_participant"]),
+                percent(row["coverage"]),
+                interval(100 * row["ci95_low"], 100 * row["ci95_high"], 0),
+                percent(row["level"]),
+                percent(row["worst_participant"]),
                 f"\u00b1{row['half_width']:.{digits}f}" if np.isfinite(row["half_width"]) else "-",
                 str(row["n_participants"]),
             ]
@@ -156,7 +133,7 @@ def conformal_tables(conformal: pd.DataFrame, units: dict[str, str], reference: 
         ]
         headers = ["encoder", "inside", "95 % interval", "promised", "worst person", "half width", "people"]
         bold = tuple(np.flatnonzero(part["encoder"] == reference).tolist())
-        caption = _titled(str(target), units, "windows inside their intervals, half width")
+        caption = titled(str(target), units, "windows inside their intervals, half width")
         tables.append(Table(caption, headers, rows, bold, tuple(part["reason"].astype(str)), part))
     return tables
 
@@ -167,11 +144,11 @@ def label_tables(labels: pd.DataFrame, units: dict[str, str], reference: str) ->
     for target, part in labels.groupby("target", sort=False):
         wide = part.pivot_table(index="encoder", columns="share", values="mae", sort=False, dropna=False)
         wide = wide[sorted(wide.columns)]
-        digits = _decimals(wide.to_numpy().ravel())
-        rows = [[str(name), *(_number(value, digits) for value in row)] for name, row in wide.iterrows()]
+        digits = decimals(wide.to_numpy().ravel())
+        rows = [[str(name), *(number(value, digits) for value in row)] for name, row in wide.iterrows()]
         headers = ["encoder", *(f"{100 * share:.3g} %" for share in wide.columns)]
         bold = tuple(i for i, row in enumerate(rows) if row[0] == reference)
-        caption = _titled(str(target), units, "mean absolute error") + ", by share of labelled participants"
+        caption = titled(str(target), units, "mean absolute error") + ", by share of labelled participants"
         tables.append(Table(caption, headers, rows, bold, data=part))
     return tables
 
@@ -210,7 +187,7 @@ def retrieval_tables(retrieval: dict[str, pd.DataFrame], sought: str = "PPG") ->
                 cells = [name, str(row["pool"]), f"{100 * row['top1']:.1f} %"]
                 ends = [100 * row["top1_low"], 100 * row["top1_high"]]
                 cells += [
-                    _interval(ends[0], ends[1], 1),
+                    interval(ends[0], ends[1], 1),
                     f"{100 * row['chance_top1']:.1f} %",
                     f"{100 * row['top5']:.0f} %",
                 ]

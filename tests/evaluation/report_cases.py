@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from biosig.evaluation import Prediction, Results, collect_provenance, compare, retrieval
+from biosig.evaluation.subsets import errors_by_gate, errors_on
+from biosig.evaluation.visible_beat import HIDDEN, VISIBLE, visible_people
 
 EVIL = "<script src=http://evil.example/x.js>$\\alpha|é"
 
@@ -31,10 +33,19 @@ def hostile_results() -> Results:
         EVIL: Prediction({"heart_rate": rate + 6 * rng.normal(size=n)}),
     }
     motion = np.exp(rng.normal(-4.5, 0.7, n))
+    compared = compare(features, targets, groups, folds=3, motion=motion, random_state=0, n_boot=200)
+    minutes = pd.DataFrame(
+        {"window": np.arange(n), "participant": groups, "p_value": np.where(groups < "p3", 0.01, 0.5)}
+    )
+    visible = {group: np.flatnonzero((groups < "p3") == (group == VISIBLE)) for group in (VISIBLE, HIDDEN)}
     gallery = rng.normal(size=(n, 4))
     time = np.arange(0, 30, 1 / 64)
     return Results(
-        comparison=compare(features, targets, groups, folds=3, motion=motion, random_state=0, n_boot=200),
+        comparison=compared,
+        gates=errors_by_gate(compared, motion, 2 * n, [0.01, 0.05], n_boot=100),
+        visible_beat=visible_people(minutes),
+        visible_errors=errors_on(compared, visible, "group", n_boot=100),
+        retrieval_still={"distilled": retrieval(gallery + 0.5, gallery, groups=groups, random_state=0)},
         retrieval={
             "distilled": retrieval(gallery + 0.5, gallery, groups=groups, random_state=0),
             EVIL: retrieval(rng.normal(size=(n, 4)), gallery, groups=groups, random_state=0),

@@ -125,7 +125,8 @@ def test_every_table_travels_with_its_csv(results, text):
 
 
 def test_each_part_of_a_run_has_its_section_and_is_left_out_where_it_is_missing(results, text):
-    parts = ["errors", "participants", "motion", "people", "confidence", "labels", "retrieval", "example", "training"]
+    parts = ["errors", "participants", "motion", "visible", "people", "confidence", "labels", "retrieval", "still"]
+    parts += ["example", "training"]
     ids = [attributes.get("id") for tag, attributes in read(text).tags if tag == "h2"]
     assert ids == [*parts, "skipped", "provenance"]
     less = page(Results(comparison=results.comparison, people=results.people))
@@ -179,6 +180,7 @@ def test_results_json_is_strict_and_holds_the_contract(results, tmp_path):
     assert names >= {"report.html", "results.json", "figures", *sheets} and not any(n.startswith(".") for n in names)
     plates = ["by_motion", "by_participant", "errors", "example_window", "predicted_against_true", "retrieval"]
     plates += ["conformal", "error_against_coverage", "label_efficiency", "people", "retrieval_back"]
+    plates += ["retrieval_still", "visible_beat"]
     found = sorted(path.name for path in (made.parent / "figures").iterdir())
     assert found == sorted(f"{name}.{kind}" for name in [*plates, "training"] for kind in ("pdf", "svg"))
     people = pd.read_csv(made.parent / "per_participant.csv")
@@ -200,6 +202,9 @@ def test_results_json_is_strict_and_holds_the_contract(results, tmp_path):
     assert content["training"][EVIL]["step"][:2] == [0, 1]
     assert {row["participant"] for row in content["by_participant"]} >= {EVIL}
     assert content["by_motion"][0]["motion_low"] == 0
+    assert content["gates"][0]["gate"] == 0.01 and len(content["gates"][0]["ci95"]) == 2
+    assert len(content["visible_errors"][0]["relative_ci95"]) == 2 and content["retrieval_still"]
+    assert {row["group"] for row in content["visible_beat"]} == {"visible beat", "no visible beat"}
 
 
 def test_nothing_is_written_when_the_page_cannot_be_made(results, tmp_path):

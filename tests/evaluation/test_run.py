@@ -108,7 +108,9 @@ def cell(table, encoder, target="heart_rate"):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
-    return compare_contenders(cohort(), np.arange(120) // 30, out, budget=BUDGET, entries=ENTRIES, n_seeds=2), out
+    gates = (0.01, 0.05)
+    split = np.arange(120) // 30
+    return compare_contenders(cohort(), split, out, budget=BUDGET, entries=ENTRIES, n_seeds=2, gates=gates), out
 
 
 def test_one_bad_entry_leaves_the_rest_of_the_table(made):
@@ -134,6 +136,11 @@ def test_everything_asked_for_is_measured(made):
     covered = results.conformal.set_index(["encoder", "target"]).loc[(HAND_CRAFTED, "heart_rate")]
     assert covered["n_calibration"] == 12 and covered["coverage"] > 0.8
     assert {"classical: spectral", HAND_CRAFTED} <= set(results.confidence["encoder"])
+    assert set(results.gates["gate"]) == {0.01, 0.05} and set(results.visible_beat["participant"]) <= set(
+        cohort().participants
+    )
+    widest = results.gates[(results.gates["gate"] == 0.05) & (results.gates["target"] == "heart_rate")]
+    assert widest.set_index("encoder").loc[HAND_CRAFTED, "mae"] == pytest.approx(row["mae"])
     missing = as_tables(results)["missing"]
     assert {"nothing", "too few", "broken"} <= set(missing["encoder"])
     assert json.loads(json.dumps(as_json(results), allow_nan=False))["people"][0]["ci95"][0] > 0
