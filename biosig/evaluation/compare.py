@@ -78,6 +78,8 @@ class Comparison:
         Units of the targets.
     rivals : tuple of str
         Encoders that the headline sets the reference against; the best one where empty.
+    ceilings : tuple of str
+        Encoders that see more than the others, such as a PPG teacher: what could be reached, never a rival.
     """
 
     table: pd.DataFrame
@@ -86,6 +88,21 @@ class Comparison:
     reference: str
     units: dict[str, str] = field(default_factory=dict)
     rivals: tuple[str, ...] = ()
+    ceilings: tuple[str, ...] = ()
+
+    def best_other(self, target: str) -> str | None:
+        """Name of the encoder with the lowest error on a target, the reference aside; None where there is none.
+
+        Neither trivial predictors nor ceilings count, nor a method that answers for a few easy windows only.
+        """
+        table = self.table[self.table["target"] == target].set_index("encoder")
+        others = table.drop(index=[self.reference, *TRIVIAL, *self.ceilings], errors="ignore")
+        if self.reference in table.index:
+            others = others[others["n_windows"] >= table.loc[self.reference, "n_windows"] / 2]
+        errors = others["mae"].dropna()
+        named = errors[errors.index.isin(self.rivals)]
+        errors = named if len(named) else errors
+        return str(errors.idxmin()) if len(errors) else None
 
 
 def _own_median(y: np.ndarray, groups: np.ndarray, scored: np.ndarray) -> np.ndarray:
@@ -180,6 +197,7 @@ def compare(
     alphas: Sequence[float] = ALPHAS,
     units: Mapping[str, str] | None = None,
     rivals: Sequence[str] = (),
+    ceilings: Sequence[str] = (),
 ) -> Comparison:
     """Probe each encoder's frozen embeddings for each target on unseen participants, and compare the errors.
 
@@ -211,6 +229,8 @@ def compare(
         Units of targets, for the report; those of heart rate, SDNN and RMSSD are known.
     rivals : sequence of str
         Encoders that the headline should set the reference against; by default the best of the others.
+    ceilings : sequence of str
+        Encoders that see more than the others and are no rivals.
 
     Returns
     -------
@@ -301,4 +321,5 @@ def compare(
         reference=reference,
         units=dict(units or {}),
         rivals=tuple(rivals),
+        ceilings=tuple(ceilings),
     )

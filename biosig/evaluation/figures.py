@@ -254,10 +254,7 @@ def motion_errors(table: pd.DataFrame, comparison: Comparison) -> Plate | None:
 
     def panel(target: str) -> Panel:
         here = table[table["target"] == target]
-        errors = comparison.table[comparison.table["target"] == target].set_index("encoder")["mae"]
-        named = errors[errors.index.isin(comparison.rivals)]
-        rivals = (named if len(named) else errors).drop(index=list(looks), errors="ignore").dropna()
-        best = [str(rivals.idxmin())] if len(rivals) else []
+        best = [name] if (name := comparison.best_other(target)) else []
         names = [reference, *best, TRAINING_MEAN, OWN_MEDIAN]
         lows = sorted(here["motion_low"].unique())
         title, unit = target_title(target, comparison.units)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from biosig.evaluation.compare import OWN_MEDIAN, TRAINING_MEAN, TRIVIAL, Comparison
+from biosig.evaluation.compare import OWN_MEDIAN, TRAINING_MEAN, Comparison
 from biosig.evaluation.results import Results
 
 _KNOWN = {"heart_rate": ("heart rate", "beats/min"), "sdnn": ("SDNN", "ms"), "rmssd": ("RMSSD", "ms")}
 _FEW = 10
+_LEAST = 5  # people; with fewer an interval over people means nothing
 _POOL = 64
 
 
@@ -42,6 +43,8 @@ def _against(row: pd.Series, name: str, unit: str) -> str:
     interval = f"difference {significant(row['difference'])} {unit}".rstrip()
     if not np.isfinite(low) or not np.isfinite(high):
         return f"Whether it beats {name} cannot be said from these participants ({interval}, no interval)."
+    if row["n_participants"] < _LEAST:
+        return f"Whether it beats {name} cannot be said from {row['n_participants']} people ({interval})."
     if low <= 0 <= high:
         return (
             f"There is no evidence that it does better than {name} "
@@ -82,18 +85,17 @@ def _comparison_sentences(comparison: Comparison) -> list[str]:
     found = comparison.differences[comparison.differences["target"] == target].set_index("encoder")
     if TRAINING_MEAN in found.index:
         sentences.append(_against(found.loc[TRAINING_MEAN], "the training mean", unit))
-    others = table.drop(index=[comparison.reference, *TRIVIAL], errors="ignore")
-    # A method that answers for a few easy windows only is no rival.
-    others = others.loc[others["n_windows"] >= own["n_windows"] / 2, "mae"].dropna()
+    known = table["n_windows"] >= max(1, own["n_windows"] / 2)
     if comparison.rivals:
-        sentences += [_against(found.loc[name], name, unit) for name in comparison.rivals if name in others.index]
-    elif len(others):
-        best = str(others.idxmin())
+        sentences += [_against(found.loc[name], name, unit) for name in comparison.rivals if known.get(name, False)]
+    elif (best := comparison.best_other(target)) is not None:
         sentences.append(_against(found.loc[best], f"the best other method ({best})", unit))
     if OWN_MEDIAN in table.index and np.isfinite(table.loc[OWN_MEDIAN, "mae"]):
         oracle = significant(table.loc[OWN_MEDIAN, "mae"])
         sentences.append(f"Each person's own median, an oracle, is off by {oracle} {unit}.".replace(" .", "."))
-    if own["n_participants"] < _FEW:
+    if own["n_participants"] < _LEAST:
+        sentences.append(f"With {own['n_participants']} {people} these figures say nothing of others.")
+    elif own["n_participants"] < _FEW:
         sentences.append(
             f"With {own['n_participants']} {people} the intervals are rough and rather too narrow than too wide."
         )
@@ -116,7 +118,7 @@ def _retrieval_sentence(name: str, table: pd.DataFrame, scope: str, others: dict
         if len(same):
             facts.append(f"{other} {_percent(same['top1'].iloc[0])}")
     sentence = f"{start} ({', '.join(facts)})"
-    if not np.isfinite(row["top1_low"]):
+    if not np.isfinite(row["top1_low"]) or row["n_participants"] < _LEAST:
         return sentence + "."
     if row["top1_low"] <= row["chance_top1"] <= row["top1_high"]:
         return sentence + ": no evidence that this is better than chance."
@@ -149,6 +151,7 @@ def headline(results: Results) -> str:
     str
         Error of the reference encoder on the main target (heart rate where there is one), against the training mean,
         its rivals (the best other method where none is named) and the oracle, then retrieval. Where an interval
-        includes zero, or chance, the sentence says that there is no evidence.
+        includes zero, or chance, the sentence says that there is no evidence; from fewer than five people it claims
+        nothing. Ceilings, such as a PPG teacher, and the oracle are never the best other method.
     """
     return " ".join(headline_paragraphs(results))

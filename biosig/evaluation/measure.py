@@ -22,7 +22,9 @@ STILLEST = 0.015
 """g; below it the motion level alone hardly finds the right window, so that what retrieval shows is the heart."""
 
 
-def measure(gathered: Gathered, reference: str, gates: Sequence[float], random_state: int) -> Results:
+def measure(
+    gathered: Gathered, reference: str, ceilings: Sequence[str], gates: Sequence[float], random_state: int
+) -> Results:
     """Make the tables of a run.
 
     Parameters
@@ -31,6 +33,8 @@ def measure(gathered: Gathered, reference: str, gates: Sequence[float], random_s
         With the cells of every split and seed.
     reference : str
         Entry that the others are compared with.
+    ceilings : sequence of str
+        Entries that see the PPG.
     gates : sequence of float
         Motion gates (g) at which errors and coverage are told besides.
     random_state : int
@@ -43,7 +47,7 @@ def measure(gathered: Gathered, reference: str, gates: Sequence[float], random_s
     """
     cohort, tested = gathered.cohort, gathered.split >= 0
     motion = cohort.table["motion"].to_numpy()
-    comparison = _compared(gathered, reference, random_state)
+    comparison = _compared(gathered, reference, ceilings, random_state)
     seen = visible_people(visible_minutes(cohort, np.flatnonzero(cohort.still & tested), random_state=random_state))
     groups = {
         group: np.flatnonzero(np.isin(cohort.participants, seen.loc[seen["group"] == group, "participant"]))
@@ -72,7 +76,7 @@ def measure(gathered: Gathered, reference: str, gates: Sequence[float], random_s
     return results
 
 
-def _compared(gathered: Gathered, reference: str, random_state: int) -> Comparison:
+def _compared(gathered: Gathered, reference: str, ceilings: Sequence[str], random_state: int) -> Comparison:
     """The comparison on all test windows; entries that failed say why."""
     cohort, split = gathered.cohort, gathered.split
     tested = split >= 0
@@ -85,6 +89,7 @@ def _compared(gathered: Gathered, reference: str, random_state: int) -> Comparis
         motion=cohort.table["motion"].to_numpy(),
         reference=reference,
         rivals=[name for name in (ACCEL_MAE, SUPERVISED) if name in gathered.predicted and name != reference],
+        ceilings=ceilings,
         random_state=random_state,
         units=UNITS,
     )

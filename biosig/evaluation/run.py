@@ -151,7 +151,8 @@ def compare_contenders(
             if number == 0:
                 histories = {name: cell.history for name, cell in cells.items() if cell.history.get("loss")}
                 _keep_encoders(part, entries, out, len(gathered.folds))
-    results = measure(gathered, entries[0].name, gates, random_state)
+    ceilings = [entry.name for entry in entries if entry.sees == "ppg"]
+    results = measure(gathered, entries[0].name, ceilings, gates, random_state)
     if label_runs:
         n_training = round(
             np.mean([len(np.unique(cohort.participants[usable[split[usable] != f]])) for f in gathered.folds])

@@ -54,7 +54,9 @@ def hostile_results() -> Results:
         people=_cells(EVIL, "measure value", [("mae", 8.1), ("auc", 0.7), ("auc", np.nan)]),
         confidence=_cells("heart_rate", "kept mae", [(0.1, 2.0), (1.0, 4.0)]),
         conformal=_cells("sdnn", "level coverage worst_participant half_width", [(0.9, 0.88, 0.4, 12.0)]),
-        label_efficiency=_cells("rmssd", "share mae", [(0.001, 9.0), (1.0, 6.0)]),
+        label_efficiency=_cells("rmssd", "share n_labelled mae", [(0.001, 1, 9.0), (1.0, 12, 6.0)]).assign(
+            relative=-0.1, relative_low=-0.2, relative_high=np.nan
+        ),
         training={EVIL: {"step": np.arange(60), "loss": rng.normal(size=60), "validation_loss": rng.normal(size=60)}},
         example={
             "time": time,

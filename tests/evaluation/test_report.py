@@ -253,7 +253,7 @@ def test_headline_claims_only_what_the_interval_allows():
     assert "no evidence that it does better than the training mean" in headline(made_up(0.2, 3.0))
     assert "Its error is 67 % higher than that of the training mean" in headline(made_up(-2.0, 0.5))
     assert "off by 5.00 beats/min" in headline(made_up(5.0, 1.0))
-    assert "rather too narrow" in headline(made_up(5.0, 1.0, n_people=4))
+    assert "rather too narrow" in headline(made_up(5.0, 1.0, n_people=6))
     assert "rather too narrow" not in headline(made_up(5.0, 1.0))
 
 
@@ -272,6 +272,21 @@ def test_a_rival_that_rarely_answers_is_no_rival():
     from dataclasses import replace
 
     assert "rare" not in headline(Results(comparison=replace(base, table=pd.concat([base.table, rare]))))
+
+
+def test_headline_claims_nothing_from_four_people_and_takes_no_ceiling_for_a_rival():
+    few = made_up(5.0, 1.0, n_people=4)
+    assert "cannot be said from 4 people" in headline(few) and "% lower" not in headline(few)
+    assert "% lower" in headline(made_up(5.0, 1.0, n_people=5))
+    groups, y = np.repeat(np.arange(12), 4), np.random.default_rng(0).normal(60, 5, 48)
+    entries = {name: Prediction({"heart_rate": y + off}) for name, off in (("own", 2.0), ("PPG", 0.1), ("other", 3.0))}
+    split = {"train": groups < 6, "test": groups >= 6, "random_state": 0}
+    targets = pd.DataFrame({"heart_rate": y})
+    found = compare(entries, targets, groups, ceilings=["PPG"], **split)
+    assert found.best_other("heart_rate") == "other"
+    assert "best other method (other)" in headline(Results(comparison=found))
+    alone = compare({name: entries[name] for name in ("own", "PPG")}, targets, groups, ceilings=["PPG"], **split)
+    assert alone.best_other("heart_rate") is None and "best other" not in headline(Results(comparison=alone))
 
 
 def test_hash_tells_arrays_apart():
