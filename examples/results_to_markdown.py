@@ -1,4 +1,8 @@
-"""Print the tables of a run as Markdown: ``python examples/results_to_markdown.py biosig-demo/results.json``."""
+"""Print all of a run as Markdown: ``python examples/results_to_markdown.py biosig-demo/results.json [PART ...]``.
+
+Parts, all of them unless some are named: facts, comparison, gates, visible, people, labels, retrieval, back, still,
+conformal, confidence, missing, notes. A part that the run does not have is left out.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from pathlib import Path
 NAMES = {"heart_rate": "Heart rate, beats/min", "sdnn": "SDNN, ms", "rmssd": "RMSSD, ms"}
 
 
-def number(value, form: str) -> str:
+def number(value, form: str = ".2f") -> str:
     return "-" if value is None else format(value, form)
 
 
@@ -17,52 +21,218 @@ def percent(share, form: str = ".1f") -> str:
     return "-" if share is None else format(100 * share, form)
 
 
-def comparison(results: dict) -> None:
-    against = {(row["encoder"], row["target"]): row for row in results["differences"]}
-    for target in dict.fromkeys(row["target"] for row in results["comparison"]):
-        print(f"\n**{NAMES.get(target, target)}** (reference: {results['reference']})\n")
-        print("| encoder | MAE | 95 % interval | r | r within | windows | people | covered | reference's error |")
-        print("|---|---|---|---|---|---|---|---|---|")
-        for row in (row for row in results["comparison"] if row["target"] == target):
-            low, high = row["ci95"]
-            cells = [row["encoder"], number(row["mae"], ".2f"), f"{number(low, '.2f')} to {number(high, '.2f')}"]
-            cells += [number(row["r"], ".2f"), number(row["r_within"], ".2f"), str(row["n_windows"])]
-            cells += [str(row["n_participants"]), f"{100 * row['coverage']:.0f} %"]
-            difference = against.get((row["encoder"], target))
-            if difference is None:
-                cells.append("-")
-            else:
-                low, high = (percent(end, "+.0f") for end in difference["relative_ci95"])
-                cells.append(f"{percent(difference['relative'], '+.0f')} % ({low} to {high})")
-            print("| " + " | ".join(cells) + " |")
+def interval(ends, form: str = ".2f") -> str:
+    return f"{number(ends[0], form)} to {number(ends[1], form)}"
 
 
-def retrieval(results: dict) -> None:
-    print("\n**Retrieval** of the simultaneous PPG window, top-1 (mean rank)\n")
-    rows = {(row["encoder"], row["scope"], row["pool"]): row for row in results["retrieval"]}
-    encoders = list(dict.fromkeys(key[0] for key in rows))
-    print("| distractors | pool | chance | " + " | ".join(encoders) + " |")
-    print("|---" * (3 + len(encoders)) + "|")
-    for scope, pool in dict.fromkeys(key[1:] for key in rows):
-        cells = [scope, str(pool), f"{100 / pool:.1f} %"]
-        for encoder in encoders:
-            row = rows[encoder, scope, pool]
-            low, high = (percent(end) for end in row["ci95"])
-            cells.append(f"{100 * row['top1']:.1f} % ({low} to {high}), rank {row['mean_rank']:.1f}")
-        print("| " + " | ".join(cells) + " |")
+def against(row: dict | None) -> str:
+    """The reference's error relative to a row's."""
+    if row is None or row["relative"] is None:
+        return "-"
+    low, high = (percent(end, "+.0f") for end in row["relative_ci95"])
+    return f"{percent(row['relative'], '+.0f')} % ({low} to {high})"
 
 
-def main(path: str) -> None:
-    results = json.loads(Path(path).read_text(encoding="utf-8"))
-    facts = results["provenance"]
-    print(f"Made by `{facts['command']}` on {facts['date'][:10]} (seed {facts['seed']}, {facts['minutes']} min of")
-    print(f"training and comparing, {facts['n_participants']} people, {facts['n_windows']} windows,")
-    print(f"{facts['n_still']} of them past the gate {json.dumps(facts['gate'])},")
-    print(f"budget {json.dumps(facts['budget'])}),")
+def unique(rows: list[dict], key: str) -> list:
+    return list(dict.fromkeys(row[key] for row in rows))
+
+
+def table(title: str, headers: list[str], rows: list[list[str]]) -> None:
+    print(f"\n**{title}**\n")
+    for i, row in enumerate([headers, *rows]):
+        print("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |")
+        if not i:
+            print("|---" * len(headers) + "|")
+
+
+def wide(title: str, rows: list[dict], column: str, names: dict, cell) -> None:
+    """One row an encoder, one column a value of `column`."""
+    found = {(row["encoder"], row[column]): row for row in rows}
+    body = [
+        [encoder, *(cell(found[encoder, value]) if (encoder, value) in found else "-" for value in names)]
+        for encoder in unique(rows, "encoder")
+    ]
+    table(title, ["encoder", *names.values()], body)
+
+
+def by_target(results: dict, part: str, words: str, draw) -> None:
+    for target in unique(results[part], "target"):
+        rows = [row for row in results[part] if row["target"] == target]
+        draw(f"{NAMES.get(target, target)}{words}", rows)
+
+
+def facts(results: dict) -> None:
+    found = results["provenance"]
+    seeds = found.get("seeds", [found["seed"]])
+    print(
+        f"Made by `{found['command']}` on {found['date'][:10]} (seeds {seeds[0]} to {seeds[-1]}, {found['minutes']} min"
+    )
+    print(f"of training and comparing, {found['n_participants']} people, {found['n_windows']} windows,")
+    print(f"{found['n_still']} of them past the gate {json.dumps(found['gate'])},")
+    print(f"budget {json.dumps(found['budget'])}),")
     print("printed by `python examples/results_to_markdown.py results.json`.")
-    comparison(results)
-    retrieval(results)
+
+
+def comparison(results: dict) -> None:
+    differences = {(row["encoder"], row["target"]): row for row in results["differences"]}
+    headers = ["encoder", "MAE", "95 % interval", "sd of seeds", "training MAE", "r", "r within", "windows", "people"]
+
+    def draw(title: str, rows: list[dict]) -> None:
+        body = []
+        for row in rows:
+            cells = [row["encoder"], number(row["mae"]), interval(row["ci95"]), number(row["run_sd"])]
+            cells += [number(row["train_mae"]), number(row["r"]), number(row["r_within"]), row["n_windows"]]
+            cells += [row["n_participants"], f"{percent(row['coverage'], '.0f')} %"]
+            body.append([*cells, against(differences.get((row["encoder"], row["target"])))])
+        table(title, [*headers, "covered", "reference's error"], body)
+
+    by_target(results, "comparison", f" (reference: {results.get('reference')})", draw)
+
+
+def gates(results: dict) -> None:
+    names = {gate: f"{1000 * gate:g} mg" for gate in unique(results["gates"], "gate")}
+    cell = lambda row: f"{number(row['mae'])} ({interval(row['ci95'])}); {against(row)}"
+    by_target(
+        results,
+        "gates",
+        " by motion gate: error (interval); the reference's error against it",
+        lambda title, rows: wide(title, rows, "gate", names, cell),
+    )
+    covered = lambda row: f"{percent(row['coverage'], '.0f')} %"
+    by_target(
+        results,
+        "gates",
+        ": windows covered by motion gate",
+        lambda title, rows: wide(title, rows, "gate", names, covered),
+    )
+
+
+def visible(results: dict) -> None:
+    people = sorted(results["visible_beat"], key=lambda row: -row["share"])
+    if people:
+        rows = []
+        for row in people:
+            share = f"{percent(row['share'], '.0f')} %"
+            rows.append([row["participant"], row["n_minutes"], share, number(row["p_value"], ".3f"), row["group"]])
+        title = (
+            f"Minutes in which the beat shows in the acceleration ({percent(people[0]['chance'], '.0f')} % by chance)"
+        )
+        table(title, ["participant", "still minutes", "beat stands out", "p", "counted as"], rows)
+    groups = {group: group for group in unique(results["visible_errors"], "group")}
+    counts = lambda row: f"{row['n_windows']} of {row['n_participants']}"
+    cell = lambda row: f"{number(row['mae'])} ({interval(row['ci95'])}); {against(row)}; {counts(row)}"
+    by_target(
+        results,
+        "visible_errors",
+        ": error (interval); the reference's error against it; windows of people",
+        lambda title, rows: wide(title, rows, "group", groups, cell),
+    )
+
+
+def people(results: dict) -> None:
+    def draw(title: str, rows: list[dict]) -> None:
+        body = [[row["encoder"], number(row["value"]), interval(row["ci95"]), row["n_participants"]] for row in rows]
+        table(title, ["encoder", "AUC" if rows[0]["measure"] == "auc" else "MAE", "95 % interval", "people"], body)
+
+    by_target(results, "people", " of a person", draw)
+
+
+def labels(results: dict) -> None:
+    counts = {row["share"]: row["n_labelled"] for row in results["label_efficiency"]}
+    names = {share: f"{100 * share:.3g} % ({counts[share]})" for share in sorted(counts)}
+    cell = lambda row: f"{number(row['mae'])} ({interval(row['ci95'])}); {against(row)}"
+    by_target(
+        results,
+        "label_efficiency",
+        " by share (number) of labelled people: error (interval); the reference's error against it",
+        lambda title, rows: wide(title, rows, "share", names, cell),
+    )
+
+
+def _retrieval(part: str, words: str):
+    def draw(results: dict) -> None:
+        rows = {(row["encoder"], row["scope"], row["pool"]): row for row in results[part]}
+        encoders = unique(results[part], "encoder")
+
+        def cell(row: dict | None) -> str:
+            if row is None:
+                return "-"
+            low, high = (percent(end) for end in row["ci95"])
+            tops = " / ".join(percent(row[top]) for top in ("top1", "top3", "top5"))
+            return f"{tops} % ({low} to {high}), rank {row['mean_rank']:.2f}, median {row['median_rank']:.2f}"
+
+        body = [
+            [scope, pool, f"{100 / pool:.2g} %", *(cell(rows.get((encoder, scope, pool))) for encoder in encoders)]
+            for scope, pool in dict.fromkeys(key[1:] for key in rows)
+        ]
+        if body:
+            title = f"Retrieval {words}: top-1 / top-3 / top-5 (interval of top-1), mean and median rank"
+            table(title, ["distractors", "pool", "chance", *encoders], body)
+
+    return draw
+
+
+def conformal(results: dict) -> None:
+    headers = ["encoder", "inside", "95 % interval", "promised", "worst person", "half width", "people"]
+
+    def draw(title: str, rows: list[dict]) -> None:
+        body = []
+        for row in rows:
+            cells = [row["encoder"], percent(row["coverage"]), " to ".join(percent(end) for end in row["ci95"])]
+            cells += [percent(row["level"], ".0f"), percent(row["worst_participant"], ".0f")]
+            body.append([*cells, number(row["half_width"]), row["n_participants"]])
+        table(title, headers, body)
+
+    by_target(results, "conformal", ": conformal intervals on people not calibrated on, % of windows", draw)
+
+
+def confidence(results: dict) -> None:
+    shares = sorted(set(unique(results["confidence"], "kept")), reverse=True)
+    names = {share: f"{100 * share:.0f} %" for share in shares}
+    by_target(
+        results,
+        "confidence",
+        ": error on the windows kept, the most certain first",
+        lambda title, rows: wide(title, rows, "kept", names, lambda row: number(row["mae"])),
+    )
+
+
+def missing(results: dict) -> None:
+    rows = [[row["table"], row["encoder"], row["target"], row["reason"]] for row in results["missing"]]
+    if rows:
+        table("Missing cells, and remarks on others", ["table", "encoder", "target", "reason"], rows)
+
+
+def notes(results: dict) -> None:
+    for line in [*results["notes"], *(f"Left out: {name}" for name in results["skipped"])]:
+        print(f"\n- {line}")
+
+
+PARTS = {
+    "facts": facts,
+    "comparison": comparison,
+    "gates": gates,
+    "visible": visible,
+    "people": people,
+    "labels": labels,
+    "retrieval": _retrieval("retrieval", "of the simultaneous PPG"),
+    "back": _retrieval("retrieval_back", "of the simultaneous acceleration"),
+    "still": _retrieval("retrieval_still", "of the simultaneous PPG in the stillest windows"),
+    "conformal": conformal,
+    "confidence": confidence,
+    "missing": missing,
+    "notes": notes,
+}
+
+
+def main(path: str, *parts: str) -> None:
+    unknown = sorted(set(parts) - PARTS.keys())
+    if unknown:
+        raise SystemExit(f"unknown part(s) {', '.join(unknown)}; expected some of {', '.join(PARTS)}")
+    results = json.loads(Path(path).read_text(encoding="utf-8"))
+    for name in parts or PARTS:
+        PARTS[name](results)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
