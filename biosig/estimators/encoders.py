@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -203,6 +204,9 @@ class DistilledEncoder(TrainedEncoder):
         Windows of earlier batches whose PPG gives further negatives: a pool larger than a batch.
     token_weight : float, default=0.0
         Weight of a distillation of the tokens, stretch by stretch, beside that of the pooled embedding.
+    joint : bool, default=False
+        Whether a copy of the teacher is trained with the student, from its weights (`n_steps=0` leaves those of a
+        teacher as drawn: both then begin from scratch). An ablation: it tells what freezing the teacher is worth.
     architecture, size, front_end, n_steps, batch_size, learning_rate, weight_decay, dropout, augment, \
 validation_fraction, initial, warm_start, checkpoint, options, random_state, n_jobs, verbose
         What all encoders that learn have in common, see `biosig.estimators.base.TrainedEncoder`.
@@ -210,7 +214,7 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
     Attributes
     ----------
     teacher_ : estimator
-        The frozen teacher.
+        The frozen teacher; with `joint`, the copy as it ended.
     config_, weights_, history_, state_
         As in `MaskedAutoencoder`.
     heads_ : dict
@@ -232,6 +236,7 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
     windows_per_participant: int = 4
     queue_size: int = 0
     token_weight: float = 0.0
+    joint: bool = False
 
     def fit(self, X, y, groups=None, starts=None):
         """Train the student.
@@ -259,12 +264,12 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
 
         config, start, initial = self._prepared(X, "accel", go_on)
         if start is None:
-            self.teacher_ = self._frozen_teacher(y, groups)
+            self.teacher_ = self._given_teacher = self._frozen_teacher(y, groups)
         fitted = train_distilled(
             X,
             y,
             config,
-            Fitted(self.teacher_.config_, self.teacher_.weights_, {}),
+            Fitted(self._given_teacher.config_, self._given_teacher.weights_, {}),
             options=self._options("accel"),
             groups=groups,
             starts=starts,
@@ -275,9 +280,13 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
             windows_per_participant=self.windows_per_participant,
             queue_size=self.queue_size,
             token_weight=self.token_weight,
+            joint=self.joint,
             start=start,
             initial=initial,
         )
+        if self.joint:
+            self.teacher_ = copy.copy(self.teacher_)
+            self.teacher_.weights_ = fitted.heads.pop("joint_teacher")
         return self._keep(fitted)
 
     def _frozen_teacher(self, ppg, groups) -> Encoder:

@@ -1,8 +1,4 @@
-"""What the distilled student owes to each part of the recipe: one change at a time, written down as data.
-
-The teacher trained jointly with the student is not among the changes: the trainings of this library keep the teacher
-frozen by construction.
-"""
+"""What the distilled student owes to each part of the recipe: one change at a time, written down as data."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ from biosig.estimators import DistilledEncoder
 from biosig.evaluation.bootstrap import bootstrap_difference, bootstrap_mean
 from biosig.evaluation.cells import Split
 from biosig.evaluation.cohort import Cohort
-from biosig.evaluation.contenders import MASKED, Trained
+from biosig.evaluation.contenders import MASKED, Trained, fit_teacher
 from biosig.evaluation.probe import probe
 from biosig.evaluation.protocol import Budget, Training
 from biosig.evaluation.results import hash_arrays
@@ -50,6 +46,8 @@ class Ablation:
         Whether the test windows are those of the recipe as it is, so that errors can be compared window by window.
     hard_negatives : bool
         Whether windows of the same person are put into a batch together.
+    untaught : bool
+        Whether the teacher comes without training of its own.
     """
 
     group: str
@@ -59,6 +57,7 @@ class Ablation:
     change: Callable[[Cohort], Cohort] | None = None
     paired: bool = True
     hard_negatives: bool = True
+    untaught: bool = False
 
 
 def without_axes(axes: Sequence[int]) -> Callable[[Cohort], Cohort]:
@@ -137,7 +136,9 @@ ABLATIONS: tuple[Ablation, ...] = (
     Ablation("front end", "samples", {"front_end": "samples"}),
     Ablation("family", "transformer", {"architecture": "transformer"}),
     Ablation("family", "efficientnet", {"architecture": "efficientnet"}),
-    Ablation("size", "small", {"size": "small"}),
+    *(Ablation("size", size, {"size": size}) for size in ("micro", "mini", "small")),
+    Ablation("teacher", "trained on with the student", {"joint": True}),
+    Ablation("teacher", "trained with the student from scratch", {"joint": True}, untaught=True),
     Ablation("axes", "z left out", change=without_axes([2])),
     Ablation("axes", "x alone", change=without_axes([1, 2])),
     Ablation("sampling rate", "32 Hz", change=slower(32.0)),
@@ -152,7 +153,11 @@ ABLATIONS: tuple[Ablation, ...] = (
 
 def _student(ablation: Ablation) -> Callable[[Training, dict[str, Any]], Any]:
     def make(training: Training, settings: dict[str, Any]):
-        student = DistilledEncoder(training.teacher(MASKED), **settings)
+        if ablation.untaught:
+            teacher = fit_teacher(training, MASKED, replace(training.budget, n_steps=0))
+        else:
+            teacher = training.teacher(MASKED)
+        student = DistilledEncoder(teacher, **settings)
         together = {"groups": training.groups, "starts": training.starts} if ablation.hard_negatives else {}
         return student.fit(training.accel, training.ppg, **together)
 
@@ -235,7 +240,7 @@ def _one(cohort: Cohort, split, store: Store, budget: Budget, ablation: Ablation
     changed = Store(store.folder, **store.facts, changed=data) if data else store
     part = Split(cohort, train, usable, test, budget, seed, changed)
     entry = Trained(
-        name=f"{ablation.group} {ablation.name}",
+        name=f"{ablation.group}: {ablation.name}",
         make=_student(ablation),
         settings={**ablation.settings, "verbose": 0},  # one bar over all changes
     )

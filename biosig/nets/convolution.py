@@ -6,6 +6,8 @@ carries the mean and the standard deviation of every feature over time (Snyder e
 =====  ==========  =========  ==========================
 size   parameters  embedding  channels of the stages
 =====  ==========  =========  ==========================
+micro       9,368         48  8, 16, 24
+mini       25,748         80  16, 28, 40
 tiny      132,704        192  32, 64, 96
 small   1,059,152        320  48, 96, 160
 base    3,753,344        512  64, 128, 256
@@ -25,6 +27,8 @@ from tinygrad import Tensor
 from biosig.nets import ops, parameters
 
 SIZES: dict[str, dict[str, Any]] = {
+    "micro": {"widths": [8, 16, 24], "depths": [1, 2, 2], "expansion": 2},
+    "mini": {"widths": [16, 28, 40], "depths": [1, 2, 2], "expansion": 2},
     "tiny": {"widths": [32, 64, 96], "depths": [1, 2, 2], "expansion": 2},
     "small": {"widths": [48, 96, 160], "depths": [2, 2, 4], "expansion": 4},
     "base": {"widths": [64, 128, 256], "depths": [3, 3, 6], "expansion": 4},

@@ -1,4 +1,4 @@
-"""Distillation: an encoder of acceleration learns to say what a frozen encoder of PPG says."""
+"""Distillation: an encoder of acceleration learns to say what an encoder of PPG says."""
 
 from __future__ import annotations
 
@@ -46,10 +46,11 @@ def train_distilled(
     learn_temperature: bool = False,
     queue_size: int = 0,
     token_weight: float = 0.0,
+    joint: bool = False,
     start: State | None = None,
     initial: dict[str, np.ndarray] | None = None,
 ) -> Fitted:
-    """Train an encoder of acceleration to say what a frozen encoder of PPG says of the same minute.
+    """Train an encoder of acceleration to say what an encoder of PPG, frozen unless `joint`, says of the same minute.
 
     Both windows are augmented. With InfoNCE both embeddings pass a projection head that is trained; with the two
     regressions the student's embedding passes a head to the teacher's standardised embedding itself, because a trained
@@ -66,7 +67,7 @@ def train_distilled(
     config : dict
         Of the student, from `biosig.training.make_config`.
     teacher : Fitted
-        Encoder of PPG at the same sampling rate and window length; not changed.
+        Encoder of PPG at the same sampling rate and window length; the object given is not changed.
     options : TrainingOptions
     groups : array (n_windows,), optional
         Participant of each window.
@@ -87,6 +88,11 @@ def train_distilled(
     token_weight : float
         Weight of `biosig.training.objectives.token_distillation`, added to the objective; 0 for none. Both sensors then
         share the time warp of the augmentation too.
+    joint : bool
+        Whether the teacher is trained with the student, from the weights given: those of its own training, or of
+        `random_encoder` for a pair that begins from scratch. It is there to see what freezing is worth: a teacher that
+        may move comes towards what the student finds easy, which need not be the heart. Needs InfoNCE, with neither
+        queue nor token distillation: nothing else keeps a moving target from becoming trivial, or a queue fresh.
     start : State, optional
         Of a `Fitted`, to train its encoder and heads further.
     initial : dict of str to array, optional
@@ -96,7 +102,7 @@ def train_distilled(
     -------
     Fitted
         The student, with the heads of both sides for `biosig.training.project`, and ``heads["temperature"]["value"]``
-        where it was learned.
+        where it was learned. With `joint`, ``heads["joint_teacher"]`` are the weights that the teacher ended with.
 
     Raises
     ------
@@ -107,6 +113,11 @@ def train_distilled(
         When the loss is no longer a number.
     """
     _check_settings(config, teacher.config, objective, temperature, balance, queue_size, token_weight)
+    if joint and (objective != "infonce" or queue_size or token_weight):
+        raise ValueError(
+            f"joint was asked for with objective {objective!r}, queue_size {queue_size} and token_weight "
+            f"{token_weight:g}; a teacher in training needs 'infonce', 0 and 0: freeze it for the others"
+        )
     contrast = objective == "infonce"
     accel, ppg = check_input(accel, config, "accel"), check_input(ppg, teacher.config, "ppg")
     if len(accel) != len(ppg):
@@ -133,6 +144,8 @@ def train_distilled(
         trained: dict[str, Any] = {"student": student_net, "student_head": student_head}
         if contrast:
             trained["teacher_head"] = teacher_head
+        if joint:
+            trained["teacher"] = teacher_net
         if contrast and learn_temperature:
             trained["temperature"] = learned = LearnedTemperature(temperature)
         if token_weight:
@@ -142,9 +155,13 @@ def train_distilled(
         shift, factor = from_numpy(mean), from_numpy(1 / scale)
 
         def loss(seen: Tensor, heard: Tensor, excluded: Tensor) -> tuple[Tensor, list[Tensor]]:
-            with Context(TRAINING=0):  # the frozen teacher drops nothing out
-                told = teacher_net.tokens(heard).detach()
+            if joint:
+                told = teacher_net.tokens(heard)
                 target = (teacher_net.pool(told) - shift) * factor
+            else:
+                with Context(TRAINING=0):  # the frozen teacher drops nothing out
+                    told = teacher_net.tokens(heard).detach()
+                    target = (teacher_net.pool(told) - shift) * factor
             said = student_net.tokens(seen)
             answer = student_head(student_net.pool(said))
             assigned = [push(queue, target) for queue in carried.values()]
@@ -177,7 +194,7 @@ def train_distilled(
             "training": "distillation",
             "config": config,
             "teacher": content_hash(teacher.weights, teacher.config),
-            "settings": [objective, temperature, balance, learn_temperature, queue_size, token_weight],
+            "settings": [objective, temperature, balance, learn_temperature, queue_size, token_weight, joint],
             "data": fingerprint({"accel": accel, "ppg": ppg}, {"groups": groups, "starts": starts, "rows": rows}),
             "initial": None if initial is None else content_hash(initial, config),
         }
@@ -198,6 +215,8 @@ def train_distilled(
             heads["teacher"] |= get_weights(teacher_head)
         if contrast and learn_temperature:
             heads["temperature"] = {"value": to_numpy(learned())}
+        if joint:
+            heads["joint_teacher"] = get_weights(teacher_net)
         return finish(config, student_net, history, heads)
 
 

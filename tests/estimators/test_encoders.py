@@ -134,6 +134,19 @@ def test_teacher_stays_as_it_was(paired, teacher):
         np.testing.assert_array_equal(weights, teacher.weights_[name])
 
 
+def test_a_joint_teacher_is_a_copy_that_projects_and_goes_on(paired, teacher):
+    before = {name: weights.copy() for name, weights in teacher.weights_.items()}
+    student = DistilledEncoder(teacher, RATE, joint=True, **SMALL).fit(paired[0], paired[1])
+    for name, weights in before.items():
+        np.testing.assert_array_equal(weights, teacher.weights_[name])
+    learnt = {name: weights.copy() for name, weights in student.teacher_.weights_.items()}
+    assert any((learnt[name] != before[name]).any() for name in before)
+    assert student.project_ppg(paired[1]).shape == student.project(paired[0]).shape
+    student.partial_fit(paired[0], paired[1])
+    assert any((student.teacher_.weights_[name] != learnt[name]).any() for name in before)
+    assert set(student.heads_) == {"student", "teacher"}
+
+
 def test_unfitted_teacher_is_fitted_on_the_ppg_at_hand(paired):
     student = DistilledEncoder(MaskedAutoencoder(RATE, **SMALL), RATE, **SMALL).fit(paired[0], paired[1])
     assert student.teacher_.config_["modality"] == "ppg" and not hasattr(student.teacher, "weights_")

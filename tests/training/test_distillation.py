@@ -43,6 +43,7 @@ VARIANTS = [
         "transformer",
         {"objective": "infonce", "temperature": 0.1, "learn_temperature": True, "token_weight": 0.5},
     ),
+    ("conv", "conv", {"objective": "infonce", "temperature": 0.1, "joint": True}),
     ("conv", "conv", {"objective": "l2"}),
     ("conv", "conv", {"objective": "cosine", "token_weight": 1.0}),
 ]
@@ -67,7 +68,7 @@ def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, student, teacher,
     warmth = torch_twin.Weights(torch, ["w"] if "learn_temperature" in settings else [], values)
     token_head = torch_twin.Weights(torch, ["weight", "bias"] if "token_weight" in settings else [], values)
     guide = torch_twin.Encoder(
-        torch, frozen.config["encoder"], list(frozen.weights), iter(frozen.weights.values()), False
+        torch, frozen.config["encoder"], list(frozen.weights), iter(frozen.weights.values()), "joint" in settings
     )
     mean, scale = (torch.tensor(fitted.heads["teacher"][name]) for name in ("mean", "scale"))
     past = torch.zeros(0, len(mean), dtype=torch.float64)
@@ -81,7 +82,7 @@ def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, student, teacher,
         nonlocal past
         told = guide.tokens(heard)
         target = (guide.pool(told) - mean) / scale
-        past = torch.cat([target, past])[: 16 + settings.get("queue_size", 0)]
+        past = torch.cat([target, past.detach()])[: 16 + settings.get("queue_size", 0)]
         assert excluded[:, len(past) :].all()  # the places of the queue that are still empty
         said = net.tokens(windows)
         answer = head.head(net.pool(said))
@@ -99,7 +100,7 @@ def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, student, teacher,
             found = found + settings["token_weight"] * f.mse_loss(moved, f.layer_norm(told, told.shape[-1:]))
         return found
 
-    modules = [net, head, key_head, warmth, token_head]
+    modules = [net, head, key_head, warmth, token_head, *([guide] if "joint" in settings else [])]
     expected = torch_twin.losses(torch, loss, modules, seen["batches"], plan)
     np.testing.assert_allclose(seen["losses"], expected, atol=1e-4)
     if "learn_temperature" in settings:
@@ -151,3 +152,29 @@ def test_impossible_settings_are_refused(wrong):
     accel, ppg, _, _ = paired(8)
     with pytest.raises(ValueError, match=next(iter(wrong))):
         train_distilled(accel, ppg, config("accel"), random_encoder(config("ppg"), 0), options=options(), **wrong)
+
+
+def test_a_joint_teacher_learns_too_and_a_frozen_one_does_not():
+    accel, ppg, groups, starts = paired()
+    given = random_encoder(config("ppg"), 3)
+    before = {name: weights.copy() for name, weights in given.weights.items()}
+    plan = {"options": options(steps=30), "groups": groups, "starts": starts, "temperature": 0.1}
+    frozen = train_distilled(accel, ppg, config("accel"), given, **plan)
+    joint = train_distilled(accel, ppg, config("accel"), given, joint=True, **plan)
+    for name, weights in before.items():
+        np.testing.assert_array_equal(given.weights[name], weights)
+    assert "joint_teacher" not in frozen.heads
+    learnt = joint.heads["joint_teacher"]
+    assert learnt.keys() == before.keys() and any(np.abs(learnt[name] - before[name]).max() > 1e-3 for name in before)
+    assert joint.history["loss"][0] == frozen.history["loss"][0] and joint.history["loss"] != frozen.history["loss"]
+    again = train_distilled(accel, ppg, config("accel"), given, joint=True, **plan)
+    assert again.history["loss"] == joint.history["loss"]
+
+
+@pytest.mark.parametrize("wrong", [{"objective": "l2"}, {"queue_size": 8}, {"token_weight": 0.5}])
+def test_a_joint_teacher_needs_infonce_alone(wrong):
+    accel, ppg, *_ = paired(16)
+    with pytest.raises(ValueError, match="freeze it"):
+        train_distilled(
+            accel, ppg, config("accel"), random_encoder(config("ppg"), 3), options=options(), joint=True, **wrong
+        )
