@@ -16,6 +16,7 @@ from tinygrad import Tensor, dtypes
 
 from biosig.nets._host_blocks import GRAIN, blocks, partials, rows_and_width
 from biosig.nets._host_residual import inverted_residual
+from biosig.nets._host_tokens import frames, gather_tokens, means, statistics
 from biosig.nets._threads import over_slices
 from biosig.nets.backend import host_call
 
@@ -23,24 +24,44 @@ __all__ = [
     "attention",
     "depthwise_conv",
     "dropout",
+    "frames",
     "gather_tokens",
     "gelu",
     "inverted_residual",
     "layer_norm",
     "linear",
+    "means",
     "mlp",
+    "statistics",
     "swish",
 ]
 
 # linear
 
 
-def _linear(y, x, w, *bias):
+def _add_bias(y, bias, earlier, low, high):
+    """Add the bias to rows and, where there is one, what came before the layer."""
+    if earlier:
+        nn_elementwise.add_bias_and_rows(y, bias, earlier[0], low, high)
+    else:
+        nn_elementwise.add_bias(y, bias, low, high)
+
+
+def _as_rows(add_to):
+    return [] if add_to is None else [add_to.reshape(rows_and_width(add_to.shape))]
+
+
+def _row_gradients(g, earlier):
+    """Of what was added to all rows, or to those of each window alike."""
+    return [g if t.shape == g.shape else g.reshape(-1, *t.shape).sum(0) for t in earlier]
+
+
+def _linear(y, x, w, *added):
     def rows(_, start, stop):
         for low, high in blocks(start, stop, w.shape[1]):
             np.matmul(x[low:high], w, out=y[low:high])
-            if bias:
-                nn_elementwise.add_bias(y, bias[0], low, high)
+            if added:
+                _add_bias(y, added[0], added[1:], low, high)
 
     over_slices(rows, len(x), GRAIN)
 
@@ -64,30 +85,30 @@ def _linear_dw(dw, *rest):
         np.sum(sums, axis=0, out=db[0])
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None, add_to: Tensor | None = None) -> Tensor:
     n_rows, n_in = rows_and_width(x.shape)
     n_out = int(weight.shape[1])
 
     def gradient(g, inputs):
         flat, w = inputs[:2]
         (dx,) = host_call(_linear_dx, [(n_rows, n_in)], [g, w])
-        sums = host_call(_linear_dw, [(n_in, n_out), *([(n_out,)] if len(inputs) == 3 else [])], [g, flat])
-        return dx, *sums
+        sums = host_call(_linear_dw, [(n_in, n_out), *([(n_out,)] if len(inputs) > 2 else [])], [g, flat])
+        return dx, *sums, *_row_gradients(g, inputs[3:])
 
-    inputs = [x.reshape(n_rows, n_in), weight] + ([] if bias is None else [bias])
+    inputs = [x.reshape(n_rows, n_in), weight] + ([] if bias is None else [bias, *_as_rows(add_to)])
     return host_call(_linear, [(n_rows, n_out)], inputs, gradient=gradient)[0].reshape(*x.shape[:-1], n_out)
 
 
 # two linear layers with a GELU between them
 
 
-def _mlp(y, x, w1, b1, w2, b2):
+def _mlp(y, x, w1, b1, w2, b2, *earlier):
     def rows(_, start, stop):
         for low, high in blocks(start, stop, w1.shape[1]):
             h = x[low:high] @ w1
             nn_elementwise.bias_gelu(h, b1, 0, high - low)
             np.matmul(h, w2, out=y[low:high])
-            nn_elementwise.add_bias(y, b2, low, high)
+            _add_bias(y, b2, earlier, low, high)
 
     over_slices(rows, len(x), GRAIN)
 
@@ -111,15 +132,17 @@ def _mlp_backward(dx, dw1, db1, dw2, db2, g, x, w1, b1, w2):
         np.sum(part, axis=0, out=out)
 
 
-def mlp(x: Tensor, weight_in: Tensor, bias_in: Tensor, weight_out: Tensor, bias_out: Tensor) -> Tensor:
+def mlp(
+    x: Tensor, weight_in: Tensor, bias_in: Tensor, weight_out: Tensor, bias_out: Tensor, add_to: Tensor | None = None
+) -> Tensor:
     n_rows, n_in = rows_and_width(x.shape)
     n_hidden, n_out = (int(s) for s in weight_out.shape)
 
     def gradient(g, inputs):
         shapes = [(n_rows, n_in), (n_in, n_hidden), (n_hidden,), (n_hidden, n_out), (n_out,)]
-        return host_call(_mlp_backward, shapes, [g, *inputs[:4]])
+        return *host_call(_mlp_backward, shapes, [g, *inputs[:4]]), *_row_gradients(g, inputs[5:])
 
-    inputs = [x.reshape(n_rows, n_in), weight_in, bias_in, weight_out, bias_out]
+    inputs = [x.reshape(n_rows, n_in), weight_in, bias_in, weight_out, bias_out, *_as_rows(add_to)]
     return host_call(_mlp, [(n_rows, n_out)], inputs, gradient=gradient)[0].reshape(*x.shape[:-1], n_out)
 
 
@@ -135,7 +158,7 @@ def _gelu_backward(dx, g, x):
 
 
 def gelu(x: Tensor) -> Tensor:
-    shape = (int(x.numel()),)
+    shape = (math.prod(int(s) for s in x.shape),)
 
     def gradient(g, inputs):
         return host_call(_gelu_backward, [shape], [g, *inputs])
@@ -152,7 +175,7 @@ def _swish_backward(dx, g, x):
 
 
 def swish(x: Tensor) -> Tensor:
-    shape = (int(x.numel()),)
+    shape = (math.prod(int(s) for s in x.shape),)
 
     def gradient(g, inputs):
         return host_call(_swish_backward, [shape], [g, *inputs])
@@ -166,7 +189,7 @@ def _dropout(y, x, seed, rate):
 
 
 def dropout(x: Tensor, rate: float) -> Tensor:
-    shape = (int(x.numel()),)
+    shape = (math.prod(int(s) for s in x.shape),)
 
     def gradient(g, inputs):
         return host_call(_dropout, [shape], [g, inputs[1]], options=(rate,))[0], None
@@ -292,25 +315,3 @@ def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return dx, *host_call(_depthwise_dw, [tuple(w.shape), tuple(b.shape)], [g, flat])
 
     return host_call(_depthwise, [shape], [x, weight, bias], gradient=gradient)[0]
-
-
-def _gather(y, x, index):
-    over_slices(lambda _, start, stop: nn_convolution.gather(x, index, y, start, stop), len(index))
-
-
-def _gather_backward(dx, g, index):
-    dx[...] = 0
-    if len(dx) == 1:  # all rows add to the same place: one after another
-        nn_convolution.add_scattered(g, index, dx, 0, len(index))
-    else:
-        over_slices(lambda _, start, stop: nn_convolution.add_scattered(g, index, dx, start, stop), len(index))
-
-
-def gather_tokens(x: Tensor, index: Tensor) -> Tensor:
-    shape = tuple(int(s) for s in x.shape)
-    n_batch, n_chosen = (int(s) for s in index.shape)
-
-    def gradient(g, inputs):
-        return *host_call(_gather_backward, [shape], [g, inputs[1]]), None
-
-    return host_call(_gather, [(n_batch, n_chosen, shape[2])], [x, index], gradient=gradient)[0]

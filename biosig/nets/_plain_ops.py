@@ -68,3 +68,26 @@ def gather_tokens(x: Tensor, index: Tensor) -> Tensor:
     n_batch, n_chosen = index.shape
     x = x.expand(n_batch, x.shape[1], x.shape[2])
     return x.gather(1, index.reshape(n_batch, n_chosen, 1).expand(n_batch, n_chosen, x.shape[2]))
+
+
+def frames(x: Tensor, length: int, stride: int, before: int, samples_first: bool) -> Tensor:
+    n_batch, n_channels, n_samples = (int(s) for s in x.shape)
+    n_frames, starts = n_samples // stride, range(0, length, stride)
+    padded = x.pad((None, None, (before, starts[-1])))
+    pieces = [
+        padded[:, :, start : start + n_samples].reshape(n_batch, n_channels, n_frames, stride) for start in starts
+    ]
+    cut = pieces[0].cat(*pieces[1:], dim=3)[..., :length]
+    return cut.permute(*((0, 2, 3, 1) if samples_first else (0, 2, 1, 3))).reshape(
+        n_batch, n_frames, n_channels * length
+    )
+
+
+def means(x: Tensor) -> Tensor:
+    return x.mean(1)
+
+
+def statistics(x: Tensor, eps: float) -> Tensor:
+    mean = x.mean(1)
+    centred = x - mean.unsqueeze(1)
+    return mean.cat(((centred * centred).mean(1) + eps).sqrt(), dim=1)

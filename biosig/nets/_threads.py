@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,6 +18,7 @@ from threadpoolctl import ThreadpoolController
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
 _limit: int | None = None
+_slice = threading.local()
 _blas = ThreadpoolController().select(user_api="blas")
 
 
@@ -30,7 +32,12 @@ if hasattr(os, "register_at_fork"):
 
 
 def n_threads() -> int:
-    """Threads that calculations of the nets use now: all usable cores unless `limit_threads` says less."""
+    """Threads that calculations of the nets use now: all usable cores unless `limit_threads` says less.
+
+    Within a slice there is one: the others are busy with slices of their own.
+    """
+    if getattr(_slice, "inside", False):
+        return 1
     cores = resolve_threads(None)
     return cores if _limit is None else _limit
 
@@ -52,6 +59,14 @@ def limit_threads(n_jobs: int | None) -> Iterator[int]:
         _limit = before
 
 
+def _run_slice(function: Callable[[int], object], i: int) -> None:
+    _slice.inside = True
+    try:
+        function(i)
+    finally:
+        _slice.inside = False
+
+
 def side_by_side(function: Callable[[int], object], n: int) -> None:
     """Call ``function(i)`` for every i in ``range(n)``, each on a thread of its own; raise the first error."""
     global _pool, _pool_size
@@ -63,9 +78,9 @@ def side_by_side(function: Callable[[int], object], n: int) -> None:
         if _pool is not None:
             _pool.shutdown(wait=False)
         _pool, _pool_size = ThreadPoolExecutor(n - 1, thread_name_prefix="biosig"), n - 1
-    others = [_pool.submit(function, i) for i in range(1, n)]
+    others = [_pool.submit(_run_slice, function, i) for i in range(1, n)]
     try:
-        function(0)
+        _run_slice(function, 0)
     finally:
         errors = [other.exception() for other in others]  # waits: no slice may outlive the call
     for error in errors:

@@ -192,13 +192,15 @@ def _whole_buffer(tensor: Tensor) -> UOp:
 def host_call(
     function: Callable[..., None],
     outputs: Sequence[tuple[int, ...]],
-    inputs: Sequence[Tensor],
+    inputs: Sequence[Any],
     *,
     options: tuple = (),
     gradient: Callable[[Tensor, list[Tensor]], Sequence[Tensor | None]] | None = None,
     overwrites: Sequence[Tensor] = (),
-) -> list[Tensor]:
+) -> list[Any]:
     """Run a Python function on the memory of tensors, lazily, under autograd and inside ``TinyJit``.
+
+    On NumPy arrays it runs at once, and arrays come back.
 
     Parameters
     ----------
@@ -208,7 +210,7 @@ def host_call(
         under which the program is kept.
     outputs : sequence of tuple of int
         Shapes of the results, float32.
-    inputs : sequence of Tensor
+    inputs : sequence of Tensor, or of array
         float32 or int32.
     options : tuple
         Hashable constants handed on to `function`.
@@ -219,9 +221,13 @@ def host_call(
 
     Returns
     -------
-    list of Tensor
+    list of Tensor, or of array
         The outputs, then the overwritten tensors in their new state; realise all of them.
     """
+    if isinstance(inputs[0], np.ndarray):
+        arrays = [np.empty(shape, np.float32) for shape in outputs]
+        function(*arrays, *inputs, *options)
+        return arrays
     results = [Tensor.empty(*shape, dtype=dtypes.float32, device=_HOST) for shape in outputs]
     # The flat buffer itself: of a reshaped one the scheduler may hand over a copy, and what is written there is lost.
     buffers = [Tensor(_whole_buffer(t)) for t in overwrites]

@@ -81,7 +81,7 @@ class Block:
         """(n_batch, length, width) in and out."""
         y = ops.depthwise_conv(x, self.filter_weight, self.filter_bias)
         y = ops.layer_norm(y, self.norm_weight, self.norm_bias)
-        return x + ops.mlp(y, self.mlp_in_weight, self.mlp_in_bias, self.mlp_out_weight, self.mlp_out_bias)
+        return ops.mlp(y, self.mlp_in_weight, self.mlp_in_bias, self.mlp_out_weight, self.mlp_out_bias, add_to=x)
 
 
 class Reduction:
@@ -128,15 +128,8 @@ class ConvEncoder:
 
     def _frames(self, x: Tensor) -> Tensor:
         """Overlapping frames of two strides each: (n_batch, n_samples / stride, 2 * stride * n_channels)."""
-        n_batch, n_channels, n_samples = (int(s) for s in x.shape)
         stride = self.config["stride"]
-        padded = x.pad((None, None, (stride // 2, stride - stride // 2)))
-        halves = [
-            padded[:, :, start : start + n_samples].reshape(n_batch, n_channels, n_samples // stride, stride)
-            for start in (0, stride)
-        ]
-        frames = halves[0].cat(halves[1], dim=-1).permute(0, 2, 1, 3)
-        return frames.reshape(n_batch, n_samples // stride, 2 * stride * n_channels)
+        return ops.frames(x, 2 * stride, stride, stride // 2)
 
     def tokens(self, x: Tensor) -> Tensor:
         """(n_batch, n_channels, n_samples) to (n_batch, n_tokens, token_width)."""
@@ -148,10 +141,7 @@ class ConvEncoder:
 
     def pool(self, tokens: Tensor) -> Tensor:
         """(n_batch, n_tokens, token_width) to (n_batch, n_features)."""
-        mean = tokens.mean(1)
-        centred = tokens - mean.unsqueeze(1)
-        spread = ((centred * centred).mean(1) + 1e-5).sqrt()
-        return ops.dropout(mean.cat(spread, dim=1), self.config["dropout"])
+        return ops.dropout(ops.statistics(tokens), self.config["dropout"])
 
     def __call__(self, x: Tensor) -> Tensor:
         """(n_batch, n_channels, n_samples) to (n_batch, n_features)."""

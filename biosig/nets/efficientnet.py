@@ -161,10 +161,7 @@ class EfficientNetEncoder:
 
     def _frames(self, x: Tensor) -> Tensor:
         """Three samples of every channel around each frame: (n_batch, n_samples / stem stride, 3 * n_channels)."""
-        n_samples = int(x.shape[2])
-        padded = x.permute(0, 2, 1).pad((None, (1, 1), None))
-        last = n_samples - self._stem_stride + 1
-        return Tensor.cat(*(padded[:, j : j + last : self._stem_stride] for j in range(3)), dim=2)
+        return ops.frames(x, 3, self._stem_stride, 1, samples_first=True)
 
     def tokens(self, x: Tensor) -> Tensor:
         """(n_batch, n_channels, n_samples) to (n_batch, n_tokens, token_width)."""
@@ -176,7 +173,7 @@ class EfficientNetEncoder:
 
     def pool(self, tokens: Tensor) -> Tensor:
         """(n_batch, n_tokens, token_width) to (n_batch, n_features)."""
-        return ops.dropout(tokens.mean(1), self.config["dropout"])
+        return ops.dropout(ops.means(tokens), self.config["dropout"])
 
     def __call__(self, x: Tensor) -> Tensor:
         """(n_batch, n_channels, n_samples) to (n_batch, n_features)."""

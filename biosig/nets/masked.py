@@ -10,7 +10,7 @@ from tinygrad import Tensor
 from biosig.nets import convolution, ops, parameters
 from biosig.nets.backend import from_numpy
 from biosig.nets.encoders import build_encoder
-from biosig.nets.transformer import Block, TransformerEncoder, patches, sinusoids
+from biosig.nets.transformer import Block, TransformerEncoder, sinusoids
 
 _CALM = 0.1  # a decoder that first tells next to nothing need not unlearn a guess, and convolutions learn much sooner
 
@@ -171,7 +171,8 @@ class MaskedAutoencoderNet:
         hidden : Tensor of int32, shape (n_batch, n_hidden)
             Positions of patches, every position in exactly one of the two.
         """
-        wanted = ops.gather_tokens(patches(x, self.encoder.stretch), self._tokens_of(hidden))
+        stretch = self.encoder.stretch
+        wanted = ops.gather_tokens(ops.frames(x, stretch, stretch), self._tokens_of(hidden))
         if self._normalise:
             centred = wanted - wanted.mean(-1, keepdim=True)
             wanted = centred * ((centred * centred).mean(-1, keepdim=True) + 1e-6).rsqrt()

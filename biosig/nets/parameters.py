@@ -58,14 +58,8 @@ def get_weights(module: Any) -> dict[str, np.ndarray]:
         return {name: to_numpy(t) for name, t in named_parameters(module).items()}
 
 
-def set_weights(module: Any, weights: dict[str, np.ndarray]) -> None:
-    """Replace all trained values of a module, in place, so that a step that was already jitted uses them.
-
-    Raises
-    ------
-    ValueError
-        When names are missing or unknown, or a shape differs; nothing is changed then.
-    """
+def check_weights(module: Any, weights: dict[str, np.ndarray]) -> None:
+    """Raise ValueError unless `weights` has all trained values of a module, in their shapes, and nothing else."""
     own = named_parameters(module)
     missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
     if missing or unknown:
@@ -80,6 +74,17 @@ def set_weights(module: Any, weights: dict[str, np.ndarray]) -> None:
                 f"weight {name!r} has shape {given}; this {type(module).__name__} expects {wanted}; "
                 "build it from the config that was saved with the weights"
             )
+
+
+def set_weights(module: Any, weights: dict[str, np.ndarray]) -> None:
+    """Replace all trained values of a module, in place, so that a step that was already jitted uses them.
+
+    Raises
+    ------
+    ValueError
+        When names are missing or unknown, or a shape differs; nothing is changed then.
+    """
+    check_weights(module, weights)
     with lock:
         new = {name: from_numpy(np.asarray(values, dtype=np.float32)) for name, values in weights.items()}
-        Tensor.realize(*[tensor.assign(new[name]) for name, tensor in own.items()])
+        Tensor.realize(*[tensor.assign(new[name]) for name, tensor in named_parameters(module).items()])

@@ -65,13 +65,6 @@ def sinusoids(n_tokens: int, width: int) -> np.ndarray:
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)
 
 
-def patches(x: Tensor, length: int) -> Tensor:
-    """Cut windows (n_batch, n_channels, n_samples) into (n_batch, n_samples / length, n_channels * length)."""
-    n_batch, n_channels, n_samples = (int(s) for s in x.shape)
-    cut = x.reshape(n_batch, n_channels, n_samples // length, length)
-    return cut.permute(0, 2, 1, 3).reshape(n_batch, n_samples // length, n_channels * length)
-
-
 class Block:
     """Attention and two linear layers, each added to what comes in, normalised before (Xiong et al. 2020).
 
@@ -95,10 +88,10 @@ class Block:
         """(n_batch, n_tokens, width) in and out."""
         y = ops.layer_norm(x, self.norm1_weight, self.norm1_bias)
         y = ops.attention(ops.linear(y, self.qkv_weight, self.qkv_bias), self._n_heads)
-        x = x + ops.dropout(ops.linear(y, self.out_weight, self.out_bias), self._dropout)
+        x = ops.linear(y, self.out_weight, self.out_bias, add_to=x, rate=self._dropout)
         y = ops.layer_norm(x, self.norm2_weight, self.norm2_bias)
-        y = ops.mlp(y, self.mlp_in_weight, self.mlp_in_bias, self.mlp_out_weight, self.mlp_out_bias)
-        return x + ops.dropout(y, self._dropout)
+        weights = self.mlp_in_weight, self.mlp_in_bias, self.mlp_out_weight, self.mlp_out_bias
+        return ops.mlp(y, *weights, add_to=x, rate=self._dropout)
 
 
 class TransformerEncoder:
@@ -143,18 +136,18 @@ class TransformerEncoder:
         -------
         Tensor, shape (n_batch, n_tokens or n_visible, token_width)
         """
-        cut = patches(x, self.stretch)
+        cut = ops.frames(x, self.stretch, self.stretch)
         where = self.positions.reshape(1, self.n_tokens, self.token_width)
         if visible is not None:
             cut, where = ops.gather_tokens(cut, visible), ops.gather_tokens(where, visible)
-        y = ops.linear(cut, self.embed_weight, self.embed_bias) + where
+        y = ops.linear(cut, self.embed_weight, self.embed_bias, add_to=where)
         for block in self.blocks:
             y = block(y)
         return ops.layer_norm(y, self.norm_weight, self.norm_bias)
 
     def pool(self, tokens: Tensor) -> Tensor:
         """(n_batch, n_tokens, token_width) to (n_batch, n_features)."""
-        return tokens.mean(1)
+        return ops.means(tokens)
 
     def __call__(self, x: Tensor) -> Tensor:
         """(n_batch, n_channels, n_samples) to (n_batch, n_features)."""

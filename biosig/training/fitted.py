@@ -5,18 +5,17 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from tinygrad import Tensor, TinyJit
 from tqdm.auto import tqdm
 
 from biosig._checks import check_sampling_rate
-from biosig.nets.backend import from_numpy, limit_threads, lock, to_numpy
-from biosig.nets.encoders import Encoder, build_encoder, embedding_size, encoder_config
-from biosig.nets.parameters import get_weights, set_weights
+from biosig.nets.backend import limit_threads, lock
+from biosig.nets.encoders import build_encoder, embedding_size, encoder_config
+from biosig.nets.inference import Inference
+from biosig.nets.parameters import get_weights
 from biosig.training.batches import Prefetcher
 from biosig.training.checkpoint import State
 from biosig.training.frontends import FRONT_ENDS, NORMALISATIONS, check_input, front_end_shape, prepare
@@ -187,10 +186,9 @@ def random_encoder(config: dict[str, Any], random_state: int) -> Fitted:
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled(encoder: str, batch_size: int) -> tuple[Encoder, Callable[[Tensor], Tensor]]:
-    """Net and jitted forward pass for one architecture (as JSON) and one batch shape, kept between calls."""
-    net = build_encoder(json.loads(encoder), 0)
-    return net, TinyJit(lambda x: net(x).realize())
+def _inference(encoder: str, batch_size: int) -> Inference:
+    """Return a net of one architecture (as JSON) for one batch shape, kept between calls."""
+    return Inference(build_encoder(json.loads(encoder), 0), batch_size)
 
 
 def embed(
@@ -210,7 +208,7 @@ def embed(
     config, weights : dict
         Of a `Fitted`.
     batch_size : int
-        Windows embedded at a time; the last batch is filled up with zeros, since a compiled pass has one shape.
+        Windows read and embedded at a time.
     n_jobs : int, optional
         Threads; None uses all cores.
     progress : bool
@@ -230,18 +228,15 @@ def embed(
     embedding = np.full((len(x), config["embedding"]), np.nan, dtype=np.float32)
 
     def make_batch(number: int) -> tuple[np.ndarray, ...]:
-        features, has_data = prepare(x[number * batch_size : (number + 1) * batch_size], config, n_jobs)
-        full = np.zeros((batch_size, *features.shape[1:]), dtype=np.float32)
-        full[: len(features)] = features
-        return full, has_data
+        return prepare(x[number * batch_size : (number + 1) * batch_size], config, n_jobs)
 
     n_batches = math.ceil(len(x) / batch_size)
     with lock, limit_threads(n_jobs), Prefetcher(make_batch, n_batches) as batches:
-        net, forward = _compiled(json.dumps(config["encoder"], sort_keys=True), batch_size)
-        set_weights(net, weights)
+        forward = _inference(json.dumps(config["encoder"], sort_keys=True), batch_size)
+        forward.set_weights(weights)
         bar = tqdm(batches, total=n_batches, unit="batch", desc="embed", disable=not progress)
         for number, (features, has_data) in enumerate(bar):
-            rows = to_numpy(forward(from_numpy(features)))[: len(has_data)]
+            rows = forward(features)
             rows[~has_data] = np.nan
             embedding[number * batch_size : number * batch_size + len(rows)] = rows
     return embedding

@@ -102,14 +102,15 @@ def our_turn(task):
     from tinygrad import TinyJit
 
     from biosig.nets import AdamW, MaskedAutoencoderNet, backend, build_encoder, set_weights
+    from biosig.nets.inference import Inference
     from biosig.nets.parameters import named_parameters
 
     masked = task.row.work == "masked"
     net = MaskedAutoencoderNet(task.config, 0, MASK_RATIO) if masked else build_encoder(task.config, 0)
     set_weights(net, task.weights)
     if task.row.work == "inference":
-        forward = TinyJit(lambda x: net(x).realize())
-        return lambda: backend.to_numpy(forward(backend.from_numpy(task.arrays[0])))
+        forward = Inference(net, task.row.batch)
+        return lambda: forward(task.arrays[0])
 
     def distance(x, wanted):
         error = net(x) - wanted

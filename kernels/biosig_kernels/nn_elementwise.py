@@ -83,6 +83,15 @@ def add_bias(x, bias, start, stop):
 
 
 @kernel(fastmath=ELEMENTWISE)
+def add_bias_and_rows(x, bias, rows, start, stop):
+    """Add `bias` (n,) and `rows` (n_more, n), again and again from the first, to rows of `x` (n_rows, n)."""
+    for r in range(start, stop):
+        more = rows[r % rows.shape[0]]
+        for j in range(x.shape[1]):
+            x[r, j] += bias[j] + more[j]
+
+
+@kernel(fastmath=ELEMENTWISE)
 def add_column_sums(x, sums, start, stop):
     """Add the rows of `x` (n_rows, n) to `sums` (n,)."""
     quad = start + (stop - start) // 4 * 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 import pytest
-from biosig_kernels import nn_convolution, nn_elementwise, nn_optimiser, nn_rows
+from biosig_kernels import nn_convolution, nn_elementwise, nn_optimiser, nn_rows, nn_tokens
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +58,14 @@ def test_bias_kernels_touch_only_their_rows(n_rows, n, data):
     expected = x.copy()
     expected[mine] += bias
     np.testing.assert_allclose(added, expected, rtol=1e-6)
+
+    more = values(data.draw(st.integers(1, 4)), n, seed=3)
+    added = x.copy()
+    nn_elementwise.add_bias_and_rows(added, bias, more, start, stop)
+    expected = x.copy()
+    for r in range(start, stop):
+        expected[r] += bias + more[r % len(more)]
+    np.testing.assert_allclose(added, expected, rtol=1e-5, atol=1e-6)
 
     active = x.copy()
     nn_elementwise.bias_gelu(active, bias, start, stop)
@@ -155,6 +163,38 @@ def test_depthwise_and_its_gradients(length, n_taps, stride):
         moved[place] = inputs[place] + nudge  # linear in each input, so one step of any size is exact
         change = np.sum(g * (naive.depthwise(*moved, stride) - naive.depthwise(*inputs, stride)))
         np.testing.assert_allclose(np.sum(found * nudge), change, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("samples_first", [False, True])
+@pytest.mark.parametrize(
+    ("length", "stride", "before"), [(1, 1, 0), (3, 2, 1), (3, 1, 1), (8, 4, 2), (4, 4, 0), (30, 6, 9)]
+)
+def test_frames(length, stride, before, samples_first):
+    x = values(3, 2, 24)
+    expected = naive.frames(x, length, stride, before)
+    out = np.full(expected.shape, np.nan, np.float32)
+    if samples_first:
+        out = np.full(expected.swapaxes(2, 3).shape, np.nan, np.float32).swapaxes(2, 3)
+    nn_tokens.frames(x, stride, before, out, 1, 3)
+    np.testing.assert_array_equal(out[1:], expected[1:])
+    assert np.isnan(out[0]).all()
+
+
+@pytest.mark.parametrize(("n_tokens", "n"), [(1, 1), (1, 4), (7, 3), (50, 33)])
+def test_pooling_and_its_gradient(n_tokens, n):
+    x, eps = values(3, n_tokens, n) + np.float32(5), 1e-5
+    pooled = np.full((3, 2 * n), np.nan, np.float32)
+    nn_tokens.statistics(x, np.float32(eps), pooled, 1, 3)
+    np.testing.assert_allclose(pooled[1:], naive.statistics(x.astype(float), eps)[1:], rtol=1e-5, atol=1e-6)
+    mean = np.full((3, n), np.nan, np.float32)
+    nn_tokens.means(x, mean, 1, 3)
+    np.testing.assert_array_equal(mean, pooled[:, :n])
+    g, dx = values(3, 2 * n, seed=1), np.full(x.shape, np.nan, np.float32)
+    nn_tokens.statistics_backward(x, pooled, g, dx, 1, 3)
+    if n_tokens > 1:
+        expected = naive.gradient(lambda z: naive.statistics(z, eps), x.astype(float), g)
+        np.testing.assert_allclose(dx[1:], expected[1:], atol=1e-4)
+    assert np.isnan(dx[0]).all() and np.isfinite(dx[1:]).all()
 
 
 @pytest.mark.parametrize("shared", [False, True])

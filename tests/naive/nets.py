@@ -95,6 +95,20 @@ def inverted_residual(x, weights, stride):
     return np.array(out)
 
 
+def frames(x, length, stride, before):
+    n_batch, n_channels, n_samples = x.shape
+    out = np.zeros((n_batch, n_samples // stride, n_channels, length), x.dtype)
+    for b, t, c, j in np.ndindex(*out.shape):
+        i = stride * t + j - before
+        if 0 <= i < n_samples:
+            out[b, t, c, j] = x[b, c, i]
+    return out
+
+
+def statistics(x, eps):
+    return np.concatenate([x.mean(1), np.sqrt(x.var(1) + eps)], axis=1)
+
+
 def gather(x, index):
     return np.array([[x[0 if len(x) == 1 else b][i] for i in row] for b, row in enumerate(index)])
 

@@ -27,14 +27,26 @@ def inverted_residual(stride):
     return lambda x, *weights: ops.inverted_residual(x, weights, stride)
 
 
+def added(layer):
+    return lambda *arguments: layer(*arguments[:-1], add_to=arguments[-1])
+
+
 INDEX = np.array([[3, 0, 5], [1, 2, 4], [5, 4, 0]], np.int32)
 LAYERS = {
     "linear": (ops.linear, [values(3, 5, 7), values(7, 4), values(4)]),
     "linear without bias": (ops.linear, [values(130, 7), values(7, 4)]),
+    "linear added": (added(ops.linear), [values(3, 5, 7), values(7, 4), values(4), values(3, 5, 4)]),
+    "linear added to one row of all": (added(ops.linear), [values(3, 5, 7), values(7, 4), values(4), values(1, 5, 4)]),
     "gelu": (ops.gelu, [values(3, 5, 7)]),
     "swish": (ops.swish, [values(3, 5, 7)]),
     "layer_norm": (ops.layer_norm, [values(3, 5, 7), values(7), values(7)]),
     "mlp": (ops.mlp, [values(2, 70, 4), values(4, 9), values(9), values(9, 5), values(5)]),
+    "mlp added": (
+        added(ops.mlp),
+        [values(2, 70, 4), values(4, 9), values(9), values(9, 5), values(5), values(2, 70, 5)],
+    ),
+    "means": (ops.means, [values(3, 8, 4)]),
+    "statistics": (ops.statistics, [values(3, 8, 4)]),
     "attention": (lambda x: ops.attention(x, 2), [values(3, 6, 24)]),
     "depthwise_conv": (ops.depthwise_conv, [values(3, 8, 4), values(5, 4), values(4)]),
     "inverted_residual": (inverted_residual(1), [values(3, 8, 4), *block(4, 4, 5)]),
@@ -80,6 +92,37 @@ def test_values_agree_with_the_twins(road):
     out = backend.to_numpy(ops.depthwise_conv(*map(backend.from_numpy, (x, w, b))))
     np.testing.assert_allclose(out, naive.depthwise(x, w, b), atol=1e-5)
     np.testing.assert_allclose(backend.to_numpy(ops.swish(backend.from_numpy(x))), naive.swish(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_arrays_give_what_tensors_give(name):
+    function, arrays = LAYERS[name]
+    if "gather" in name:
+        function = lambda x: ops.gather_tokens(x, INDEX)
+    out = function(*arrays)
+    assert isinstance(out, np.ndarray)
+    expected = LAYERS[name][0](*map(backend.from_numpy, arrays))
+    np.testing.assert_array_equal(out, backend.to_numpy(expected))
+
+
+@pytest.mark.parametrize("samples_first", [False, True])
+@pytest.mark.parametrize(("length", "stride", "before"), [(4, 4, 0), (8, 4, 2), (3, 2, 1), (3, 1, 1), (7, 3, 4)])
+def test_frames_agree_with_the_twin(length, stride, before, samples_first, road):
+    x = values(3, 2, 12)
+    expected = naive.frames(x, length, stride, before)
+    if samples_first:
+        expected = expected.swapaxes(2, 3)
+    out = backend.to_numpy(ops.frames(backend.from_numpy(x), length, stride, before, samples_first))
+    np.testing.assert_array_equal(out, expected.reshape(3, 12 // stride, -1))
+
+
+def test_what_is_dropped_is_dropped_before_it_is_added(road):
+    x, w, b = (backend.from_numpy(a) for a in (values(4, 50), np.zeros((50, 60), np.float32), np.ones(60, np.float32)))
+    with backend.training_mode():
+        out = backend.to_numpy(
+            ops.linear(x, w, b, add_to=backend.from_numpy(np.full((4, 60), 7, np.float32)), rate=0.5)
+        )
+    np.testing.assert_array_equal(np.unique(out), [7, 9])
 
 
 @pytest.mark.parametrize(("stride", "n_out", "n_taps"), [(1, 4, 5), (1, 6, 3), (2, 4, 3), (2, 6, 5)])
