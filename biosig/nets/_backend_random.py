@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from tinygrad import Device, Tensor
 
-from biosig.nets.backend import from_numpy, lock, to_numpy
+from biosig.nets.backend import lock, spread_over, to_numpy
 
 Counters = Mapping[str, Sequence[int]]
 
@@ -17,11 +17,14 @@ def seed_random(seed: int, counters: Counters | None = None) -> None:
 
     Call before a step is compiled: a compiled step keeps the counters that it was compiled with.
     """
-    with lock:
+    with lock, spread_over(None) as spread:
+        devices = spread or (Device.DEFAULT,)
         Tensor.manual_seed(seed)
-        for device, counter in (counters or {Device.DEFAULT: (0, 0)}).items():
+        for device, counter in (counters or dict.fromkeys(devices, (0, 0))).items():
             Tensor._next_counter(device, 0)  # makes the seed of the device; in this order, as it depends on it
-            Tensor._device_rng_counters[device] = from_numpy(np.array(counter, dtype=np.uint32)).to(device).realize()
+            Tensor._device_rng_counters[device] = (
+                Tensor(np.array(counter, dtype=np.uint32), device=device).contiguous().realize()
+            )
 
 
 def random_counters() -> dict[str, list[int]]:

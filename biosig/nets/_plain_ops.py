@@ -5,11 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tinygrad import Tensor
+from tinygrad import Tensor, dtypes
+
+from biosig.nets.backend import product_type
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply matrices, factors in the type of `biosig.nets.backend.products_in`, sums and result in float32."""
+    kind = product_type()
+    return a @ b if kind == dtypes.float32 else a.cast(kind).dot(b.cast(kind), dtype=dtypes.float32)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    y = x @ weight
+    y = _product(x, weight)
     return y if bias is None else y + bias
 
 
@@ -38,8 +46,8 @@ def attention(qkv: Tensor, n_heads: int) -> Tensor:
     n_batch, n_tokens, width = qkv.shape
     size = width // 3 // n_heads
     q, k, v = qkv.reshape(n_batch, n_tokens, 3, n_heads, size).permute(2, 0, 3, 1, 4).chunk(3, dim=0)
-    scores = (q.squeeze(0) * (1 / math.sqrt(size))) @ k.squeeze(0).transpose(-1, -2)
-    mixed = scores.softmax(-1) @ v.squeeze(0)
+    scores = _product(q.squeeze(0) * (1 / math.sqrt(size)), k.squeeze(0).transpose(-1, -2))
+    mixed = _product(scores.softmax(-1), v.squeeze(0))
     return mixed.transpose(1, 2).reshape(n_batch, n_tokens, n_heads * size)
 
 

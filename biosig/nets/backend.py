@@ -35,6 +35,9 @@ __all__ = [
     "limit_threads",
     "lock",
     "n_threads",
+    "product_type",
+    "products_in",
+    "spread_over",
     "to_numpy",
     "training_mode",
     "uses_host_kernels",
@@ -49,10 +52,13 @@ from tinygrad.renderer import Estimates  # noqa: E402
 from tinygrad.uop.ops import KernelInfo, Ops, ProgramInfo, UOp  # noqa: E402
 
 lock = threading.RLock()
+PRECISIONS = ("float32", "bfloat16")
 _HOST = "CPU"
 _NUMPY_TYPES = {dtypes.float32: np.dtype(np.float32), dtypes.int32: np.dtype(np.int32)}
 _TENSOR_TYPES = {numpy_type: kind for kind, numpy_type in _NUMPY_TYPES.items()}
 _programs: dict[tuple, Any] = {}
+_product_type = dtypes.float32
+_devices: tuple[str, ...] = ()
 
 
 def _prepare() -> None:
@@ -109,10 +115,84 @@ def in_training_mode() -> bool:
     return bool(TRAINING)
 
 
-def from_numpy(array: np.ndarray) -> Tensor:
-    """Return a realised tensor that owns a copy of `array`, so that a jitted function accepts it."""
+@contextlib.contextmanager
+def products_in(precision: str) -> Iterator[None]:
+    """Calculate the matrix products of layers in ``"float32"`` or ``"bfloat16"`` inside the block.
+
+    In bfloat16 both factors are rounded (and their products, where a device has no unit that multiplies and adds in
+    one), and the sums over their products stay float32 (Micikevicius et al. 2018,
+    arXiv 1710.03740, with the number format of Kalamkar et al. 2019, arXiv 1905.12322, which needs no loss scaling).
+    Weights, sums, norms, losses and the optimiser are float32 always.
+
+    Raises
+    ------
+    ValueError
+        For another precision, and for bfloat16 on the host kernels of a processor, which have none.
+    """
+    global _product_type
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}; expected one of {', '.join(map(repr, PRECISIONS))}")
+    if precision != "float32" and uses_host_kernels():
+        raise ValueError(
+            f"precision is {precision!r}, but nets run on this processor's host kernels, which are float32 alone; "
+            "leave precision='float32', or choose a device that has it with the environment variable DEV "
+            "(CUDA or NV from compute capability 8.0 on, AMD, METAL) before tinygrad is first imported"
+        )
+    before, _product_type = _product_type, getattr(dtypes, precision)
+    try:
+        yield
+    finally:
+        _product_type = before
+
+
+def product_type() -> Any:
+    """Return tinygrad's type for the factors of matrix products, see `products_in`."""
+    return _product_type
+
+
+@contextlib.contextmanager
+def spread_over(devices: Sequence[str] | None) -> Iterator[tuple[str, ...]]:
+    """Give every tensor that `from_numpy` makes inside the block to all of these devices; None changes nothing.
+
+    Yields
+    ------
+    tuple of str
+        The devices, empty for the default device alone.
+
+    Raises
+    ------
+    ValueError
+        For fewer than two devices, the same one twice, devices of another kind than the default one, or host kernels,
+        which share a processor's cores by themselves.
+    """
+    global _devices
+    before, chosen = _devices, tuple(map(Device.canonicalize, devices or ()))
+    if chosen and len(set(chosen)) < max(2, len(chosen)):
+        raise ValueError(f"devices is {tuple(devices or ())}; expected two or more different ones, or None")
+    kinds = {name.split(":")[0] for name in chosen}
+    if chosen and (kinds != {Device.DEFAULT} or uses_host_kernels()):
+        raise ValueError(
+            f"devices is {tuple(devices or ())}, but nets run on {Device.DEFAULT}"
+            f"{' with host kernels (which use all cores by n_jobs)' if uses_host_kernels() else ''}; "
+            f"set the environment variable DEV={min(kinds)} before tinygrad is first imported, or leave devices=None"
+        )
+    _devices = chosen or before
+    try:
+        yield _devices
+    finally:
+        _devices = before
+
+
+def from_numpy(array: np.ndarray, *, split: bool = False) -> Tensor:
+    """Return a realised tensor that owns a copy of `array`, so that a jitted function accepts it.
+
+    Inside `spread_over`, every device holds all of it, or with `split` an equal part of its rows.
+    """
     array = np.asarray(array)
     with lock:
+        if _devices:
+            whole = Tensor(np.array(array, order="C"), device=_devices[0])
+            return whole.shard(_devices, 0 if split else None).contiguous().realize()
         kind = _TENSOR_TYPES.get(array.dtype)
         if Device.DEFAULT != _HOST or kind is None or not array.size:
             return Tensor(np.array(array, order="C"), device=Device.DEFAULT).contiguous().realize()
@@ -133,9 +213,10 @@ def to_numpy(tensor: Tensor) -> np.ndarray:
 def free_memory() -> None:
     """Give back the buffers that tinygrad keeps for reuse, after warm-up or when a net is done."""
     with lock:
-        allocator = Device[Device.DEFAULT].allocator
-        if hasattr(allocator, "free_cache"):
-            allocator.free_cache()
+        for name in _devices or (Device.DEFAULT,):
+            allocator = Device[name].allocator
+            if hasattr(allocator, "free_cache"):
+                allocator.free_cache()
 
 
 class _HostProgram:

@@ -81,7 +81,8 @@ class AdamW:
     def _plain_step(self, learning: list[tuple[Tensor, Tensor, int, float]], lr: Tensor) -> list[Tensor]:
         scale: Tensor | float = 1.0
         if self._clip is not None:
-            norm = sum([(g * g).sum() for _, g, _, _ in learning], start=Tensor.zeros(1)).sqrt()
+            first, *others = [(g * g).sum() for _, g, _, _ in learning]
+            norm = sum(others, start=first).sqrt()
             scale = (self._clip / (norm + 1e-6)).minimum(1.0)
         step = self._step.assign(self._step + 1)
         c1 = 1 / (1 - (step * math.log(self._b1)).exp())

@@ -67,6 +67,8 @@ def push(queue: Tensor, rows: Tensor) -> Tensor:
     rows = rows.detach()
     if uses_host_kernels():
         return queue.replace(host_call(_push, [], [rows], overwrites=[queue])[0])
+    if isinstance(rows.device, tuple):  # each device has a part of them and needs all
+        rows = rows.to(rows.device[0]).shard(rows.device)
     return queue.assign(rows.cat(queue[: queue.shape[0] - rows.shape[0]]).contiguous())
 
 

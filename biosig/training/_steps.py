@@ -150,6 +150,13 @@ def fit(
         if in_pairs
         else ParticipantBatches(people[used], min(size, len(used)), seed, together)
     )
+    n_devices = len(options.devices or (None,))
+    share = n_devices * (2 if in_pairs else 1)
+    if order.batch_size % share:
+        raise ValueError(
+            f"{order.batch_size} windows a step cannot be shared out evenly among {n_devices} devices"
+            f"{' in pairs' if in_pairs else ''}; give a batch_size that is a multiple of {share}, and as many windows"
+        )
     rows_of = functools.lru_cache(RECENT)(lambda step: used[order.batch(step)])
     validation = None
     if len(held):
@@ -181,7 +188,8 @@ def _validation_batches(held: np.ndarray, people: np.ndarray, options: TrainingO
                 f"of those held out (validation_fraction {options.validation_fraction:g}), {error}"
             ) from None
     shuffled = generator(options.random_state, "validation", 0).permutation(units)
-    size = min(options.batch_size // units.shape[1], len(units))
+    size, n_devices = min(options.batch_size // units.shape[1], len(units)), len(options.devices or (None,))
+    size = max(n_devices, size - size % n_devices)
     # all batches have one shape: the last is filled up with windows from the beginning
     return np.resize(shuffled, (-(-len(units) // size), size * units.shape[1]))
 

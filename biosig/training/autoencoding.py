@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from biosig._checks import check_groups
-from biosig.nets.backend import lock
+from biosig.nets.backend import lock, spread_over
 from biosig.nets.masked import MaskedAutoencoderNet
 from biosig.nets.weights import content_hash
 from biosig.training._steps import RowsOf, begin_from, draw_for, finish, fit, rows_with_data, seen_by_net
@@ -72,7 +72,7 @@ def train_masked_autoencoder(
     rows = rows_with_data(with_data(x, options.n_jobs, options.progress), "x")
     if mask_ratio is None:
         mask_ratio = MASK_RATIOS[config["encoder"]["architecture"]]
-    with lock:
+    with lock, spread_over(options.devices):
         decoder: dict[str, Any] = {"patch": patch, "decoder_width": decoder_width, "decoder_depth": decoder_depth}
         net = MaskedAutoencoderNet(config["encoder"], options.random_state, mask_ratio, **decoder)
         begin_from(net.encoder, initial)

@@ -8,7 +8,7 @@ import numpy as np
 from tinygrad import Context, Tensor
 
 from biosig._checks import check_groups
-from biosig.nets.backend import from_numpy, in_training_mode, lock
+from biosig.nets.backend import from_numpy, in_training_mode, lock, spread_over
 from biosig.nets.encoders import build_encoder
 from biosig.nets.heads import ProjectionHead
 from biosig.nets.parameters import get_weights, named_parameters, set_weights
@@ -101,7 +101,7 @@ def train_contrastive(
     rows = rows_with_data(with_data(x, options.n_jobs, options.progress), "x")
     n_keys = options.batch_size + queue_size if queue_size else 0
 
-    with lock:
+    with lock, spread_over(options.devices):
         rng = np.random.default_rng(options.random_state)
         net = build_encoder(config["encoder"], rng)
         begin_from(net, initial)

@@ -8,7 +8,7 @@ import numpy as np
 from tinygrad import Context, Tensor
 
 from biosig._checks import check_groups
-from biosig.nets.backend import from_numpy, lock, to_numpy
+from biosig.nets.backend import from_numpy, lock, spread_over, to_numpy
 from biosig.nets.encoders import build_encoder
 from biosig.nets.heads import LearnedTemperature, LinearHead, ProjectionHead
 from biosig.nets.parameters import get_weights, set_weights
@@ -132,7 +132,7 @@ def train_distilled(
     mean, scale = _teacher_statistics(ppg, rows, teacher, options)
     n_keys = options.batch_size + queue_size if contrast and queue_size else 0
 
-    with lock:
+    with lock, spread_over(options.devices):
         rng = np.random.default_rng(options.random_state)
         student_net = build_encoder(config["encoder"], rng)
         begin_from(student_net, initial)

@@ -13,7 +13,7 @@ from tinygrad import Context, Tensor, TinyJit
 from tqdm.auto import tqdm
 
 from biosig.nets._backend_random import random_counters, seed_random
-from biosig.nets.backend import from_numpy, limit_threads, to_numpy, training_mode
+from biosig.nets.backend import from_numpy, limit_threads, products_in, spread_over, to_numpy, training_mode
 from biosig.nets.optimiser import AdamW
 from biosig.nets.weights import content_hash
 from biosig.training.batches import Prefetcher
@@ -99,7 +99,13 @@ def train(
     begin = start.step if start else 0
     end = begin + options.steps
     checkpoints, best = None, None
-    with training_mode(), limit_threads(options.n_jobs), Interruption() as interruption:
+    with (
+        training_mode(),
+        limit_threads(options.n_jobs),
+        products_in(options.precision),
+        spread_over(options.devices),
+        Interruption() as interruption,
+    ):
         machine = _Machine(objective, parameters, carried or {}, options)
         resumed = None
         if options.checkpoint is not None:
@@ -203,12 +209,12 @@ class _Machine:
 
     def step(self, rate: float, arrays: Arrays) -> float:
         # the rate is a tensor because a Python number would be frozen into the compiled step
-        return float(self._take_step(from_numpy(np.array([rate], dtype=np.float32)), *map(from_numpy, arrays)).item())
+        return float(self._take_step(from_numpy(np.array([rate], dtype=np.float32)), *_shared_out(arrays)).item())
 
     def validate(self, validation: Validation) -> float:
         before = _values(self._carried)
         with Context(TRAINING=0), Prefetcher(validation.make_batch, validation.n_batches) as batches:
-            losses = [float(self._look(*map(from_numpy, arrays)).item()) for arrays in batches]
+            losses = [float(self._look(*_shared_out(arrays)).item()) for arrays in batches]
         _assign(self._carried, before, "carried tensors")
         return float(np.mean(losses))
 
@@ -234,6 +240,11 @@ class _Machine:
         begun = start and {"step": start.step, "weights": content_hash(start.weights, {})}
         options = self._options.identity()
         return {**(known or {}), "options": options, "batch_size": batch_size, "shapes": shapes, "start": begun}
+
+
+def _shared_out(arrays: Arrays) -> list[Tensor]:
+    """Return a batch as tensors, its windows split among the devices where there are several."""
+    return [from_numpy(array, split=True) for array in arrays]
 
 
 def _values(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ import numpy as np
 from tinygrad import Tensor
 
 from biosig.nets import ops
+from biosig.nets.backend import products_in
 
 EXCLUDED = -1e9  # logit of a pair that is no negative: its exponential is exactly 0
 TOUCHING = 1e-3  # distance below which unit rows are taken as one: float32 cannot tell much nearer ones apart
@@ -21,7 +22,8 @@ def unit_rows(x: Tensor) -> Tensor:
 
 def _cosines(a: Tensor, b: Tensor) -> Tensor:
     """Cosine of every row of `a`, (n, n_features), with every row of `b`, (m, n_features): (n, m)."""
-    return ops.linear(unit_rows(a), unit_rows(b).transpose(0, 1))
+    with products_in("float32"):  # a small temperature would blow up what a coarser product rounds away
+        return ops.linear(unit_rows(a), unit_rows(b).transpose(0, 1))
 
 
 def info_nce(query: Tensor, key: Tensor, excluded: Tensor, temperature: float | Tensor, balance: float = 0.5) -> Tensor:
@@ -132,7 +134,8 @@ def token_distillation(student: Tensor, teacher: Tensor, resampling: Tensor | No
         From `interpolation`; None where the numbers of tokens are the same.
     """
     if resampling is not None:
-        student = ops.linear(student.transpose(1, 2), resampling.detach()).transpose(1, 2)
+        with products_in("float32"):
+            student = ops.linear(student.transpose(1, 2), resampling.detach()).transpose(1, 2)
     centred = teacher - teacher.mean(-1, keepdim=True)
     target = centred * (centred.square().mean(-1, keepdim=True) + 1e-5).rsqrt()
     return (student - target).square().mean()

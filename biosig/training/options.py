@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ from biosig.training.augmentation import PRESETS, Augmentation
 from biosig.training.schedule import SCHEDULES
 
 OPTIMISERS = ("adamw", "adam")
-_WITHOUT_EFFECT = ("n_jobs", "progress", "label", "checkpoint", "checkpoint_every", "callback")
+PRECISIONS = ("float32", "bfloat16")
+_WITHOUT_EFFECT = ("n_jobs", "progress", "label", "checkpoint", "checkpoint_every", "callback", "devices")
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,13 @@ class TrainingOptions:
         Folder for checkpoints. A training with the same data and options continues from what it finds there.
     checkpoint_every : float
         Seconds between checkpoints; 0 writes one after every step. One is always written at the end and on Ctrl-C.
+    precision : {"float32", "bfloat16"}
+        Of the factors of matrix products; weights, sums, norms, losses and the optimiser stay float32. bfloat16 is for
+        devices other than a processor with host kernels, see `biosig.nets.backend.products_in`.
+    devices : sequence of str, optional
+        Two or more of one kind, such as ``("CUDA:0", "CUDA:1")``: each holds the net and takes an equal share of every
+        batch. None trains on the default device, see `biosig.nets.backend.spread_over`. Losses are those of one device
+        to rounding; what dropout drops is another draw.
     callback : callable, optional
         ``callback(progress)`` is called with a `Progress` after every step; returning True ends the training.
     """
@@ -112,6 +120,8 @@ class TrainingOptions:
     patience: int | None = None
     checkpoint: str | os.PathLike | None = None
     checkpoint_every: float = 60.0
+    precision: str = "float32"
+    devices: Sequence[str] | None = None
     callback: Callable[[Progress], bool | None] | None = None
 
     def __post_init__(self):
@@ -129,7 +139,7 @@ class TrainingOptions:
             raise ValueError(f"augment has settings for {sorted(self.augment)}; expected some of {sorted(PRESETS)}")
         if not isinstance(self.random_state, (int, np.integer)) or self.random_state < 0:
             raise ValueError(f"random_state is {self.random_state!r}; expected a whole number, 0 or more")
-        for name, known in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
+        for name, known in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(map(repr, known))}")
         if not 0.0 <= self.validation_fraction < 1.0:

@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad import Tensor
 
 from biosig._checks import check_groups
-from biosig.nets.backend import lock
+from biosig.nets.backend import lock, spread_over
 from biosig.nets.encoders import build_encoder
 from biosig.nets.heads import LinearHead
 from biosig.nets.parameters import get_weights
@@ -85,7 +85,7 @@ def train_supervised(
     groups = None if groups is None else check_groups(groups, len(x))
     rows = rows_with_data(usable & told.known, "x with a target")
 
-    with lock:
+    with lock, spread_over(options.devices):
         rng = np.random.default_rng(options.random_state)
         net = build_encoder(config["encoder"], rng)
         begin_from(net, initial)
