@@ -156,7 +156,7 @@ def their_turn(task):
         def loss(x, wanted):
             return torch.nn.functional.mse_loss(twin.embed(x), wanted)
 
-    trainer = TorchTrainer(twin, loss, LEARNING_RATE, DECAY, CLIP)
+    trainer = TorchTrainer(twin.weights.values(), loss, LEARNING_RATE, DECAY, CLIP)
     return lambda: trainer.step(*task.arrays)
 
 

@@ -25,9 +25,13 @@ class TorchEncoder:
         From `biosig.nets.get_weights`.
     prefix : str
         Of the encoder's names among the weights.
+    dtype : torch.dtype
+        In which all is calculated.
+    trained : bool
+        Whether gradients of the weights are wanted.
     """
 
-    def __init__(self, config, weights, prefix=""):
+    def __init__(self, config, weights, prefix="", dtype=torch.float32, trained=True):
         self.config, self.prefix, self.dropout = config, prefix, 0.0
         self.weights = {}
         for name, values in weights.items():
@@ -35,7 +39,7 @@ class TorchEncoder:
                 values = values.T[:, None]
             elif name.endswith("weight") and values.ndim == 2:
                 values = values.T
-            self.weights[name] = torch.tensor(np.ascontiguousarray(values), requires_grad=True)
+            self.weights[name] = torch.tensor(np.ascontiguousarray(values), dtype=dtype, requires_grad=trained)
 
     def linear(self, x, name):
         return functional.linear(x, self.weights[f"{name}weight"], self.weights[f"{name}bias"])
@@ -142,11 +146,14 @@ class TorchEncoder:
             return self.transformer_tokens(x, visible)
         return getattr(self, f"{self.config['architecture']}_tokens")(x)
 
-    def embed(self, x):
-        y = self.tokens(x)
+    def pool(self, tokens):
+        mean = tokens.mean(1)
         if self.config["architecture"] != "conv":
-            return y.mean(1)
-        return torch.cat([y.mean(1), (y.var(1, correction=0) + 1e-5).sqrt()], dim=1)
+            return mean
+        return torch.cat([mean, (tokens.var(1, correction=0) + 1e-5).sqrt()], dim=1)
+
+    def embed(self, x):
+        return self.pool(self.tokens(x))
 
 
 class TorchMaskedAutoencoder(TorchEncoder):
@@ -195,17 +202,26 @@ def take(x, index):
 
 
 class TorchTrainer:
-    """AdamW steps on ``loss(*arrays)`` over the weights of a twin, with decay of matrices alone and a clipped norm."""
+    """AdamW steps on ``loss(*tensors)``, with decay of matrices alone and a clipped norm.
 
-    def __init__(self, twin, loss, learning_rate, weight_decay, clip_norm):
-        self._loss, self._clip = loss, clip_norm
-        self._weights = list(twin.weights.values())
+    Parameters
+    ----------
+    weights : sequence of tensors
+        What is trained.
+    """
+
+    def __init__(self, weights, loss, learning_rate, weight_decay, clip_norm):
+        self._weights, self._loss, self._clip = list(weights), loss, clip_norm
         matrices = [w for w in self._weights if w.ndim > 1]
-        vectors = [w for w in self._weights if w.ndim == 1]
+        vectors = [w for w in self._weights if w.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
         self._optimiser = torch.optim.AdamW(groups, lr=learning_rate)
 
-    def step(self, *arrays):
+    def step(self, *arrays, learning_rate=None):
+        """Take a step, with a learning rate of its own where one is given; return the loss before it."""
+        if learning_rate is not None:
+            for group in self._optimiser.param_groups:
+                group["lr"] = learning_rate
         tensors = [torch.from_numpy(a) for a in arrays]
         tensors = [t.long() if t.dtype == torch.int32 else t for t in tensors]
         self._optimiser.zero_grad()

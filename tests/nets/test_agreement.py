@@ -76,7 +76,7 @@ def test_embeddings_agree(twins, architecture):
 def test_losses_of_masked_autoencoders_agree_over_fifty_steps(twins, architecture):
     net = MaskedAutoencoderNet(config_of(architecture), 0, 0.7, decoder_width=16)
     twin = twins.TorchMaskedAutoencoder(net.encoder.config, get_weights(net), net.patch_length)
-    trainer = twins.TorchTrainer(twin, twin.loss, 1e-3, 0.05, 1.0)
+    trainer = twins.TorchTrainer(twin.weights.values(), twin.loss, 1e-3, 0.05, 1.0)
     expected = [trainer.step(*arrays) for arrays in batches(net)]
     losses = train(net)
     assert np.ptp(losses) > 0.01  # so that agreement says something

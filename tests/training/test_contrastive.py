@@ -48,20 +48,21 @@ def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, architecture, que
 
     values = iter(seen["weights"])
     names = list(named_parameters(build_encoder(made["encoder"], 0)))
-    net = torch_twin.Encoder(torch, made["encoder"], names, values)
+    net = torch_twin.encoder(names, values, made["encoder"])
     head = torch_twin.Weights(torch, ["in_weight", "in_bias", "out_weight", "out_bias"], values)
-    slow_net, slow_head, past = net.copy(), head.copy(), torch.zeros(0, contrastive.PROJECTED, dtype=torch.float64)
+    slow_net, slow_head = torch_twin.frozen(net), torch_twin.frozen(head)
+    past = torch.zeros(0, contrastive.PROJECTED, dtype=torch.float64)
 
     def loss(step, windows, excluded):
         nonlocal past
         with torch.no_grad():
             for slow, fast in ((slow_net, net), (slow_head, head)):
-                for name, weight in slow.by_name.items():
-                    weight.mul_(0.8).add_(fast.by_name[name], alpha=0.2)
-            key = slow_head.head(slow_net(windows)).reshape(-1, 2, contrastive.PROJECTED).flip(1).reshape(16, -1)
+                for name, weight in slow.weights.items():
+                    weight.mul_(0.8).add_(fast.weights[name], alpha=0.2)
+            key = slow_head.head(slow_net.embed(windows)).reshape(-1, 2, contrastive.PROJECTED).flip(1).reshape(16, -1)
             past = torch.cat([key, past])[: 16 + queue_size]
         assert excluded[:, len(past) :].all()  # the places of the queue that are still empty
-        query = head.head(net(windows))
+        query = head.head(net.embed(windows))
         found = torch_twin.info_nce(torch, query, past, excluded[:, : len(past)], 0.1, 1.0)
         return found + 0.05 * (torch_twin.koleo(torch, query[0::2]) + torch_twin.koleo(torch, query[1::2]))
 

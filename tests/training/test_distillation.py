@@ -62,13 +62,13 @@ def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, student, teacher,
     )  # fmt: skip
 
     values, contrast = iter(seen["weights"]), settings["objective"] == "infonce"
-    net = torch_twin.Encoder(torch, made["encoder"], list(named_parameters(build_encoder(made["encoder"]))), values)
+    net = torch_twin.encoder(named_parameters(build_encoder(made["encoder"])), values, made["encoder"])
     head = torch_twin.Weights(torch, HEAD, values)
     key_head = torch_twin.Weights(torch, HEAD if contrast else [], values)
     warmth = torch_twin.Weights(torch, ["w"] if "learn_temperature" in settings else [], values)
     token_head = torch_twin.Weights(torch, ["weight", "bias"] if "token_weight" in settings else [], values)
-    guide = torch_twin.Encoder(
-        torch, frozen.config["encoder"], list(frozen.weights), iter(frozen.weights.values()), "joint" in settings
+    guide = torch_twin.encoder(
+        frozen.weights, iter(frozen.weights.values()), frozen.config["encoder"], "joint" in settings
     )
     mean, scale = (torch.tensor(fitted.heads["teacher"][name]) for name in ("mean", "scale"))
     past = torch.zeros(0, len(mean), dtype=torch.float64)
@@ -76,7 +76,7 @@ def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, student, teacher,
     def temperature():
         if "learn_temperature" not in settings:
             return settings["temperature"]
-        return 0.01 * 100 ** torch.sigmoid(warmth.by_name["w"])
+        return 0.01 * 100 ** torch.sigmoid(warmth.weights["w"])
 
     def loss(step, windows, heard, excluded):
         nonlocal past

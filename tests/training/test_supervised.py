@@ -42,11 +42,11 @@ def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, architecture, tas
     made, settings = config(architecture), torch_twin.comparable(options(), architecture)
     train_supervised(x, y, made, options=settings, task=task)
     values = iter(seen["weights"])
-    net = torch_twin.Encoder(torch, made["encoder"], list(named_parameters(build_encoder(made["encoder"]))), values)
+    net = torch_twin.encoder(named_parameters(build_encoder(made["encoder"])), values, made["encoder"])
     head = torch_twin.Weights(torch, ["weight", "bias"], values)
 
     def loss(step, x, target, known=None):
-        said = head.linear(net(x), "")
+        said = head.linear(net.embed(x), "")
         if known is None:
             return torch.nn.functional.cross_entropy(said, target.argmax(1))
         return torch.nn.functional.mse_loss(said[known.bool()], target[known.bool()])

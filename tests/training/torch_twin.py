@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 
 import numpy as np
 
@@ -48,53 +49,31 @@ FAMILIES = {
 class Weights:
     """Layers in torch over weights by name, taken in the order in which a training lists them."""
 
-    def __init__(self, torch, names, values, trained=True):
-        self.torch, self.f = torch, torch.nn.functional
-        self.by_name = {n: torch.tensor(next(values), dtype=torch.float64, requires_grad=trained) for n in names}
-
-    def copy(self):
-        return Weights(
-            self.torch, self.by_name, iter([w.detach().numpy().copy() for w in self.by_name.values()]), False
-        )
+    def __init__(self, torch, names, values):
+        self.f = torch.nn.functional
+        self.weights = {n: torch.tensor(next(values), dtype=torch.float64, requires_grad=True) for n in names}
 
     def linear(self, x, name):
-        return x @ self.by_name[f"{name}weight"] + self.by_name[f"{name}bias"]
+        return x @ self.weights[f"{name}weight"] + self.weights[f"{name}bias"]
 
     def head(self, x):
         return self.linear(self.f.gelu(self.linear(x, "in_"), approximate="tanh"), "out_")
 
 
-class Encoder:
-    """The twin of an encoder that the benchmarks use, in double precision and without dropout."""
+def encoder(names, values, config, trained=True):
+    """Return the twin that the benchmarks use, in double precision and without dropout."""
+    import torch
 
-    def __init__(self, torch, config, names, values, trained=True):
-        from examples.benchmarks.torch_twins import TorchEncoder
+    from examples.benchmarks.torch_twins import TorchEncoder
 
-        self.torch, self.config = torch, config
-        self._twin = TorchEncoder(config, {name: next(values) for name in names})
-        self._hold(self._twin.weights, trained)
+    return TorchEncoder(config, {name: next(values) for name in names}, dtype=torch.float64, trained=trained)
 
-    def _hold(self, weights, trained):
-        self.by_name = {n: w.detach().clone().double().requires_grad_(trained) for n, w in weights.items()}
-        self._twin.weights = self.by_name
 
-    def copy(self):
-        other = copy.copy(self)
-        other._twin = copy.copy(self._twin)
-        other._hold(self.by_name, False)
-        return other
-
-    def tokens(self, x):
-        return self._twin.tokens(x)
-
-    def pool(self, tokens):
-        mean = tokens.mean(1)
-        if self.config["architecture"] != "conv":
-            return mean
-        return self.torch.cat([mean, (tokens.var(1, unbiased=False) + 1e-5).sqrt()], dim=1)
-
-    def __call__(self, x):
-        return self.pool(self.tokens(x))
+def frozen(twin):
+    """Return a copy with weights of its own that are not trained."""
+    other = copy.copy(twin)
+    other.weights = {name: w.detach().clone() for name, w in twin.weights.items()}
+    return other
 
 
 def comparable(options, *architectures):
@@ -106,24 +85,24 @@ def comparable(options, *architectures):
 
 def losses(torch, loss, modules, batches, options):
     """Take AdamW's steps on ``loss(step, *batch)`` as the loop does, and return the losses before each."""
+    from examples.benchmarks.torch_twins import TorchTrainer
+
     torch.set_num_threads(1)
-    weights = [w for module in modules for w in module.by_name.values()]
-    groups = [
-        {"params": [w for w in weights if w.ndim > 1], "weight_decay": options.weight_decay},
-        {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
+    weights, count = [w for module in modules for w in module.weights.values()], itertools.count()
+    trainer = TorchTrainer(
+        weights,
+        lambda *batch: loss(next(count), *batch),
+        options.learning_rate,
+        options.weight_decay,
+        options.clip_norm,
+    )
+    return [
+        trainer.step(
+            *[np.asarray(a, dtype=np.float64) for a in arrays],
+            learning_rate=learning_rate(step, options.steps, options.learning_rate, options.warmup),
+        )
+        for step, arrays in enumerate(batches)
     ]
-    optimiser = torch.optim.AdamW(groups, lr=options.learning_rate)
-    found = []
-    for step, arrays in enumerate(batches):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, options.steps, options.learning_rate, options.warmup)
-        optimiser.zero_grad()
-        value = loss(step, *[torch.from_numpy(np.asarray(a, dtype=np.float64)) for a in arrays])
-        value.backward()
-        torch.nn.utils.clip_grad_norm_([w for w in weights if w.grad is not None], options.clip_norm)
-        optimiser.step()
-        found.append(value.item())
-    return found
 
 
 def info_nce(torch, query, key, excluded, temperature, balance):
