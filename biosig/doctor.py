@@ -26,6 +26,7 @@ CORE = (
     "threadpoolctl",
     "matplotlib",
 )
+GRAPHICS = {"CUDA": "/dev/nvidia0", "AMD": "/dev/kfd"}  # value of DEV, and the node that shows such a GPU on Linux
 EXTRAS = {"wfdb": ("wfdb", "WFDB records (PhysioNet)"), "pyarrow": ("parquet", "Parquet tables")}
 
 
@@ -35,6 +36,7 @@ def examine() -> Iterator[str]:
     yield _line("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield from _packages()
     yield from _network_device()
+    yield _line("other devices", _other_devices())
     yield _line("kernel cache", _kernel_cache())
 
 
@@ -73,6 +75,20 @@ def _network_device() -> Iterator[str]:
         findings = {"device": f"FAILED: {' '.join(str(error).split())}"}
     for name, finding in findings.items():
         yield _line(name, str(finding))
+    if "host_kernels" in findings:
+        road = "BLAS and Numba, float32" if findings["host_kernels"] else "plain tinygrad operations"
+        yield _line("nets run on", f"{findings['device']}, by {road}")
+
+
+def _other_devices() -> str:
+    """Return which graphics processors show themselves, and what to set for nets to run there; none is opened."""
+    apple = platform.system() == "Darwin" and platform.machine() == "arm64"
+    found = [name for name, node in GRAPHICS.items() if Path(node).exists()] + ["METAL"] * apple
+    if not found:
+        return "no GPU seen; with one, set the environment variable DEV: CUDA (NVIDIA), AMD or METAL (Apple)"
+    if os.environ.get("DEV", "").split(":")[0] in found:
+        return f"{', '.join(found)} seen, chosen by DEV; unset DEV for the processor"
+    return f"{', '.join(found)} seen; to train there set the environment variable DEV={found[0]}"
 
 
 def _kernel_cache() -> str:

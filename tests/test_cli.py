@@ -12,6 +12,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from biosig import doctor
 from biosig.cli import main
 
 BIOSIG = [sys.executable, "-m", "biosig.cli"]
@@ -175,6 +176,19 @@ def test_doctor_names_device_compiler_and_passes_its_self_test(capsys):
     for word in ("device", "compiler", "threads", "tinygrad", "kernel cache"):
         assert word in said
     assert "FAILED" not in said and "MISSING" not in said
+    assert "nets run on" in said and "set" in said.split("other devices")[1].splitlines()[0]
+
+
+def test_doctor_says_what_to_set_for_a_gpu_that_it_sees(monkeypatch, tmp_path):
+    node = tmp_path / "nvidia0"
+    monkeypatch.setattr(doctor, "GRAPHICS", {"CUDA": str(node), "AMD": str(tmp_path / "kfd")})
+    monkeypatch.setattr(doctor.platform, "system", lambda: "Linux")
+    monkeypatch.delenv("DEV", raising=False)
+    assert "no GPU seen" in doctor._other_devices()
+    node.touch()
+    assert "DEV=CUDA" in doctor._other_devices() and "AMD" not in doctor._other_devices()
+    monkeypatch.setenv("DEV", "CUDA")
+    assert "chosen by DEV" in doctor._other_devices()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")

@@ -15,16 +15,15 @@ Counters = Mapping[str, Sequence[int]]
 def seed_random(seed: int, counters: Counters | None = None) -> None:
     """Start the random numbers of `seed`, or go on with them where `random_counters` was asked.
 
-    Call before a step is compiled: a compiled step keeps the counters that it was compiled with.
+    Call before a step is compiled: a compiled step keeps the counters that it was compiled with. On a device that they
+    do not tell of (a training goes on elsewhere) the numbers start anew.
     """
     with lock, spread_over(None) as spread:
-        devices = spread or (Device.DEFAULT,)
         Tensor.manual_seed(seed)
-        for device, counter in (counters or dict.fromkeys(devices, (0, 0))).items():
+        for device in spread or (Device.DEFAULT,):
             Tensor._next_counter(device, 0)  # makes the seed of the device; in this order, as it depends on it
-            Tensor._device_rng_counters[device] = (
-                Tensor(np.array(counter, dtype=np.uint32), device=device).contiguous().realize()
-            )
+            counter = np.array((counters or {}).get(device, (0, 0)), dtype=np.uint32)
+            Tensor._device_rng_counters[device] = Tensor(counter, device=device).contiguous().realize()
 
 
 def random_counters() -> dict[str, list[int]]:

@@ -86,6 +86,15 @@ def test_two_devices_and_one_have_the_same_losses(plain):
         np.testing.assert_allclose(a, b, atol=1e-4)
 
 
+def test_a_training_goes_on_with_another_number_of_devices(plain, tmp_path):
+    fit(devices=TWO, checkpoint=tmp_path, callback=lambda progress: progress.step == 2)
+    went_on, weights = fit(checkpoint=tmp_path)
+    never_stopped, expected = fit()
+    np.testing.assert_allclose(went_on, never_stopped, rtol=1e-5)
+    for a, b in zip(weights, expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
 def test_each_device_drops_out_its_own_and_runs_repeat(plain):
     def run(counters=None):
         with spread_over(TWO), training_mode():
