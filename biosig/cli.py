@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--device", default="watch", help="simulated sensor, see 'biosig simulate' (%(default)s)")
     demo.add_argument("--quick", action="store_true", help="a very small run that only shows that everything works")
     _training_options(demo, full=False, gates=[50.0])
+    demo.epilog = "With --full: 5 seeds and 4 shares of labels unless told otherwise."
     demo.set_defaults(run=_demo)
 
     experiment = commands.add_parser("experiment", help="the same comparison on recordings")
@@ -110,7 +111,6 @@ def _training_options(parser: argparse.ArgumentParser, *, full: bool, gates: lis
         "--label-shares",
         type=share,
         nargs="+",
-        default=[],
         metavar="SHARE",
         help="also probe with the labels of these shares of the training people, 0 for one person",
     )
@@ -123,13 +123,14 @@ def _training_options(parser: argparse.ArgumentParser, *, full: bool, gates: lis
         help="stillness gates, mg: training is at the widest, errors and coverage are told at each "
         f"({' '.join(f'{gate:g}' for gate in gates)})",
     )
-    parser.add_argument("--seeds", type=count, default=1, help="times everything is trained anew (%(default)s)")
+    parser.add_argument("--seeds", type=count, help="times everything is trained anew (1)")
     parser.add_argument("--seed", type=int, default=0, help="makes the run repeat exactly (%(default)s)")
 
 
 def _demo(options: argparse.Namespace) -> None:
-    from biosig.evaluation.experiment import demo
+    from biosig.evaluation.experiment import DEMO_SEEDS, DEMO_SHARES, demo
 
+    whole = options.full and not options.quick
     demo(
         options.out,
         n_participants=12 if options.quick else options.participants,
@@ -138,8 +139,8 @@ def _demo(options: argparse.Namespace) -> None:
         architectures=options.architecture,
         n_steps=options.steps or (20 if options.quick else None),
         full=options.full,
-        label_shares=options.label_shares,
-        n_seeds=options.seeds,
+        label_shares=options.label_shares or (DEMO_SHARES if whole else ()),
+        n_seeds=options.seeds or (DEMO_SEEDS if whole else 1),
         gates=[gate / 1000 for gate in options.gates],
         random_state=options.seed,
     )
@@ -159,8 +160,8 @@ def _experiment(options: argparse.Namespace) -> None:
         same_people=options.same_people,
         labels=options.labels,
         full=options.full,
-        label_shares=options.label_shares,
-        n_seeds=options.seeds,
+        label_shares=options.label_shares or (),
+        n_seeds=options.seeds or 1,
         gates=[gate / 1000 for gate in options.gates],
         random_state=options.seed,
     )

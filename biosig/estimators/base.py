@@ -103,8 +103,9 @@ class TrainedEncoder(Encoder):
         Decoupled weight decay.
     dropout : float, optional
         Share of features dropped while training; None takes what is usual for the family.
-    augment : bool, default=True
-        Whether windows are augmented while training.
+    augment : bool, Augmentation or dict, default=True
+        Whether windows are augmented while training, or how: settings for all sensors, or by sensor, see
+        `biosig.training.TrainingOptions`.
     validation_fraction : float, default=0.0
         Share of the participants held out; the weights kept are then those with the lowest loss on their windows.
     initial : path, name or fitted encoder, optional
@@ -133,7 +134,7 @@ class TrainedEncoder(Encoder):
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
     dropout: float | None = None
-    augment: bool = True
+    augment: Any = True
     validation_fraction: float = 0.0
     initial: Any = None
     warm_start: bool = False

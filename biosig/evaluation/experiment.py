@@ -19,6 +19,8 @@ from biosig.recordings import simulate_cohort
 from biosig.signals import Gate
 
 DEMO_STEPS = 500
+DEMO_SEEDS, DEMO_SHARES = 5, (0.0, 0.1, 0.5, 1.0)
+"""Of the full comparison, to fit an hour on two cores: 8 trainings a seed, and one for each share but the last."""
 EXPERIMENT_STEPS = 300
 TEST_SHARE = 0.2
 

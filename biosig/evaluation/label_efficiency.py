@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from biosig._checks import check_groups
 from biosig.evaluation.bootstrap import bootstrap_difference, bootstrap_mean, one_seed
@@ -89,7 +90,8 @@ def label_errors(
             for target in targets.columns:
                 y = targets[target].to_numpy(dtype=np.float64)
                 known = labelled & np.isfinite(y)
-                guesses = {name: probe(x[known], y[known], groups[known], x[test]) for name, x in learnt.items()}
+                with threadpool_limits(1, user_api="blas"):  # many small decompositions: threads would only wait
+                    guesses = {name: probe(x[known], y[known], groups[known], x[test]) for name, x in learnt.items()}
                 guesses[TRAINING_MEAN] = np.full(test.sum(), y[known].mean() if known.any() else np.nan)
                 for name, guess in guesses.items():
                     cell = errors.setdefault((name, str(target), share), np.full((n_draws, len(y)), np.nan))

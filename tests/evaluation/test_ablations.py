@@ -17,6 +17,7 @@ from biosig.evaluation.ablations import (
     without_axes,
 )
 from biosig.evaluation.store import Store
+from biosig.training.augmentation import PRESETS
 from tests.evaluation.test_run import BUDGET, LENGTH, RATE, cohort
 
 
@@ -42,6 +43,13 @@ def test_the_table_of_changes_can_be_built():
     known = {field.name for field in fields(DistilledEncoder)}
     for one in ABLATIONS:
         assert set(one.settings) <= known
+        changed = DistilledEncoder(None, random_state=0, **one.settings)._options("accel")
+        if one.group == "augmentation" and one.name != "none":
+            rates = [
+                [getattr(setting, one.name.removeprefix("without ").replace(" ", "_")) for setting in settings.values()]
+                for settings in (PRESETS, changed.augment)
+            ]
+            assert any(rates[0]) and not any(rates[1]), one.name
     assert len({one.group for one in ABLATIONS}) >= 10
 
 
