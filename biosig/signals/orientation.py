@@ -62,7 +62,8 @@ def orientation_free(data, sampling_rate=None, *, form="magnitude", cutoff=0.5, 
         ordered = data.transpose(..., axis_dim, time_dim)
     shape = np.shape(ordered)
     if len(shape) < 2 or shape[-2] != 3:
-        raise ValueError(f"data has shape {shape}; expected (..., 3, n_samples), one row each for x, y and z")
+        fix = "; write np.swapaxes(data, -1, -2)" if len(shape) >= 2 and shape[-1] == 3 else ""
+        raise ValueError(f"data has shape {shape}; expected (..., 3, n_samples), one row each for x, y and z{fix}")
     rows = as_rows(ordered, sampling_rate)
     triples = rows.values.reshape(-1, 3, shape[-1])
     if form == "axes":

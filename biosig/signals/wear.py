@@ -69,8 +69,9 @@ def accelerometer(data, sampling_rate) -> tuple[np.ndarray, float]:
         if values.ndim == 2:
             values = values.T
     if values.ndim != 2 or values.shape[1] != 3 or values.dtype.kind not in "fiub":
+        fix = "; write data.T" if values.ndim == 2 and values.shape[0] == 3 else ""
         raise ValueError(
-            f"data has shape {np.shape(data)} and holds {values.dtype}; expected numbers of shape (3, n_samples)"
+            f"data has shape {np.shape(data)} and holds {values.dtype}; expected numbers of shape (3, n_samples){fix}"
         )
     if sampling_rate is None:
         raise ValueError("the sampling rate of data is not known; give sampling_rate in Hz, for example 64")
