@@ -1,7 +1,7 @@
 """Ours against the peers on all work with signals: one Markdown table, with the quality beside every time.
 
-Run ``python examples/benchmarks/signals.py`` (some minutes), ``--quick`` for a look, ``--parts resampling gravity`` for
-some of it. Programs that are compared take turns in one process and get the same number of threads (``--threads``; the
+Run ``python examples/benchmarks/signals.py > docs/signal_speed.md`` (some minutes), ``--quick`` for a look,
+``--parts resampling gravity`` for some of it. Programs that are compared take turns in one process and get the same number of threads (``--threads``; the
 peers have one). Times are medians, with least and greatest in brackets; ratios above 1 mean that biosig is faster.
 ``pip install 'biosig-wear[bench]'`` brings the peers; one that is missing is named and left out.
 """
@@ -35,6 +35,14 @@ def main() -> None:
     rows = []
     for part in tqdm(options.parts, desc="parts"):
         rows += importlib.import_module(f"parts.{part}").run(options.repeats, options.quick, options.threads)
+    print("# Signals and heart: speed beside the peers\n")
+    print(
+        "Made by `python examples/benchmarks/signals.py > docs/signal_speed.md`. Programs that are compared take turns"
+    )
+    print(
+        "in one process, with the same number of threads; a ratio above 1 means that biosig is faster. The quality was"
+    )
+    print("measured in the same run.\n")
     print(
         f"{options.threads} thread(s) of {os.cpu_count()}, Python {platform.python_version()}, NumPy {np.__version__}; "
         f"{options.repeats} rounds, medians (least to greatest){', quick' if options.quick else ''}\n"
