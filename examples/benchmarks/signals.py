@@ -1,9 +1,10 @@
 """Ours against the peers on all work with signals: one Markdown table, with the quality beside every time.
 
 Run ``python examples/benchmarks/signals.py > docs/signal_speed.md`` (some minutes), ``--quick`` for a look,
-``--parts resampling gravity`` for some of it. Programs that are compared take turns in one process and get the same number of threads (``--threads``; the
-peers have one). Times are medians, with least and greatest in brackets; ratios above 1 mean that biosig is faster.
-``pip install 'biosig-wear[bench]'`` brings the peers; one that is missing is named and left out.
+``--parts resampling gravity`` for some of it. Programs that are compared take turns in one process and get the same
+number of threads (``--threads``; the peers have one). Times are medians, with least and greatest in brackets; ratios
+above 1 mean that biosig is faster. ``pip install 'biosig-wear[bench]'`` brings the peers; one that is missing is named
+and left out.
 """
 
 from __future__ import annotations
