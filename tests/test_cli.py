@@ -198,6 +198,8 @@ def test_ctrl_c_in_training_leaves_no_half_file(tmp_path):
         [*BIOSIG, "demo", "--participants", "6", "--minutes", "6", "--steps", "100000", "--out", str(out)],
         stderr=subprocess.PIPE,
         text=True,
+        # a shell's background job is born deaf to Ctrl-C, and its children with it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     seen = ""
     deadline = time.monotonic() + 120

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -53,10 +55,16 @@ def test_a_checkpoint_changes_nothing_and_a_finished_training_is_not_repeated(wh
     assert (folder / LAST).read_bytes() == before
 
 
-def test_interruption_saves_and_leaves(whole, tmp_path):
-    import os
-    import signal
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C as Python usually takes it; a shell's background job is born deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_interruption_saves_and_leaves(whole, tmp_path):
     def interrupt(progress):
         if progress.step == 5:
             os.kill(os.getpid(), signal.SIGINT)
