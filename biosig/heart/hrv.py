@@ -162,7 +162,9 @@ def good_intervals(rows, every=False, n_jobs=None):
     ends = np.nanmax(rows, axis=1, initial=-np.inf, where=np.isfinite(rows))
     with np.errstate(invalid="ignore"):
         span = np.maximum(np.nan_to_num(ends - rows[:, 0], nan=0.0, neginf=0.0), 0.0)
-    return pack(rows[:, 1:]), pack(1000.0 * intervals), pack(joined), counts.astype(np.int64), span
+    with np.errstate(over="ignore"):  # intervals beyond any float are refused as not physiological later
+        in_ms = 1000.0 * intervals
+    return pack(rows[:, 1:]), pack(in_ms), pack(joined), counts.astype(np.int64), span
 
 
 def _derive(m: dict[str, np.ndarray], bands: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
