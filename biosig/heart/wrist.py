@@ -14,6 +14,7 @@ from biosig_kernels.wrist import level_windows
 from biosig.heart.wrist_carrier import LOWEST_RATE, RECIPES, Recipe, bridged_axes, pulse_carrier, spreads
 from biosig.heart.wrist_rates import find_bins, peaks, trace, window_powers
 from biosig.signals._layout import as_rows
+from biosig.signals.cutting import whole_samples
 
 MOST_MISSING = 0.05
 LEAST_SECONDS = 5.0
@@ -115,7 +116,7 @@ def wrist_heart_rate(
     min_confidence = _check_limit(min_confidence, "min_confidence", "a share of 0 to 1")
     n, n_stride = x.shape[2], x.shape[2]
     if is_recording:
-        n, n_stride = _samples(length, rate, "length"), _samples(stride, rate, "stride")
+        n, n_stride = whole_samples(length, rate, "length"), whole_samples(stride, rate, "stride")
         if n > x.shape[2]:
             raise ValueError(
                 f"the recording has {x.shape[2] / rate:.1f} s; a window of length={n / rate:g} s needs at least that "
@@ -218,16 +219,6 @@ def _check_limit(value, name: str, unit: str) -> float:
     if not number or not float(value) >= 0.0:
         raise ValueError(f"{name} is {value!r}; expected a number of at least 0 ({unit})")
     return float(value)
-
-
-def _samples(seconds, rate: float, name: str) -> int:
-    try:
-        n = math.floor(float(seconds) * rate + 0.5)
-    except (TypeError, ValueError, OverflowError):
-        n = 0
-    if n < 1:
-        raise ValueError(f"{name} is {seconds!r}; expected seconds, at least one sample ({1 / rate:g} s)")
-    return n
 
 
 def _read(accel, sampling_rate) -> tuple[np.ndarray, np.ndarray, float, bool]:

@@ -149,38 +149,25 @@ def mlp(
 # elementwise and row by row
 
 
-def _gelu(y, x):
-    over_slices(lambda _, start, stop: nn_elementwise.gelu(x, y, start, stop), len(x), 4096)
+def _elementwise(forward, backward):
+    """Return the layer of a function of single values and of its derivative, both kernels over a flat array."""
+
+    def values(y, x):
+        over_slices(lambda _, start, stop: forward(x, y, start, stop), len(x), 4096)
+
+    def slopes(dx, g, x):
+        over_slices(lambda _, start, stop: backward(x, g, dx, start, stop), len(x), 4096)
+
+    def layer(x: Tensor) -> Tensor:
+        shape = (math.prod(int(s) for s in x.shape),)
+        gradient = lambda g, inputs: host_call(slopes, [shape], [g, *inputs])
+        return host_call(values, [shape], [x.reshape(shape)], gradient=gradient)[0].reshape(*x.shape)
+
+    return layer
 
 
-def _gelu_backward(dx, g, x):
-    over_slices(lambda _, start, stop: nn_elementwise.gelu_backward(x, g, dx, start, stop), len(x), 4096)
-
-
-def gelu(x: Tensor) -> Tensor:
-    shape = (math.prod(int(s) for s in x.shape),)
-
-    def gradient(g, inputs):
-        return host_call(_gelu_backward, [shape], [g, *inputs])
-
-    return host_call(_gelu, [shape], [x.reshape(shape)], gradient=gradient)[0].reshape(*x.shape)
-
-
-def _swish(y, x):
-    over_slices(lambda _, start, stop: nn_swish.swish(x, y, start, stop), len(x), 4096)
-
-
-def _swish_backward(dx, g, x):
-    over_slices(lambda _, start, stop: nn_swish.swish_backward(x, g, dx, start, stop), len(x), 4096)
-
-
-def swish(x: Tensor) -> Tensor:
-    shape = (math.prod(int(s) for s in x.shape),)
-
-    def gradient(g, inputs):
-        return host_call(_swish_backward, [shape], [g, *inputs])
-
-    return host_call(_swish, [shape], [x.reshape(shape)], gradient=gradient)[0].reshape(*x.shape)
+gelu = _elementwise(nn_elementwise.gelu, nn_elementwise.gelu_backward)
+swish = _elementwise(nn_swish.swish, nn_swish.swish_backward)
 
 
 def _dropout(y, x, seed, rate):

@@ -53,13 +53,16 @@ def open_window_files(paths: Iterable[str | os.PathLike]) -> list[xr.Dataset]:
     ValueError
         When a file is damaged, holds no windows, or other ones than the first file; it is named.
     """
-    files: list[Path] = []
+    paths, files = list(paths), []
     for path in map(Path, paths):
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist; expected a file of windows, or a folder of such")
         files += sorted(path.glob("*.nc")) if path.is_dir() else [path]
     if not files:
-        raise ValueError("no .nc files of windows; make them with 'biosig windows' or biosig.signals.write_windows")
+        raise ValueError(
+            f"no .nc files of windows in {', '.join(map(str, paths)) or 'no paths'}; make them with 'biosig windows' "
+            "or biosig.signals.write_windows"
+        )
     opened = [_open(file) for file in files]
     for file, windows in zip(files, opened, strict=True):
         if _form(windows) != _form(opened[0]):

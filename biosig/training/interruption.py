@@ -7,7 +7,7 @@ import threading
 
 
 class Interruption:
-    """A context in which the first Ctrl-C only sets ``asked``; a second one interrupts at once.
+    """A context in which the first Ctrl-C only sets ``asked`` and interrupts at the end; a second one does so at once.
 
     Elsewhere than in the main thread, and where the program has its own way with SIGINT, nothing is changed.
     """
@@ -25,9 +25,11 @@ class Interruption:
             self._installed = True
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, kind, *exception) -> None:
         if self._installed:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self.asked and kind is None:
+            raise KeyboardInterrupt
 
     def _ask(self, number, frame) -> None:
         if self.asked:

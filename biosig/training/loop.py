@@ -147,7 +147,8 @@ def train(
                 told = Progress(taken, end, loss, rate, validation_loss, speed, history)
                 done = bool(options.callback and options.callback(told))
                 done = done or taken == end or _is_stale(history, begin, options.patience)
-                due = done or interruption.asked or time.perf_counter() - saved_at >= options.checkpoint_every
+                asked = interruption.asked  # read once: a Ctrl-C from here on is for the next step, which saves it too
+                due = done or asked or time.perf_counter() - saved_at >= options.checkpoint_every
 
                 if done or improved or (due and checkpoints):
                     state = machine.state(taken, history)
@@ -160,7 +161,7 @@ def train(
                 share = (batches.waited - waited) / max(time.perf_counter() - began, 1e-9)
                 bar.set_postfix_str(f"loss {loss:.4f}, {speed:.0f} windows/s, {share:.0%} waiting", refresh=False)
                 bar.update()
-                if interruption.asked:
+                if asked:
                     raise KeyboardInterrupt
                 if done:
                     break

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from biosig.training import checkpoint, train_masked_autoencoder
+from biosig.training import checkpoint, loop, train_masked_autoencoder
 from biosig.training.checkpoint import ABOUT, BEST, LAST, Checkpoints, State
 from tests.training.killed import STEPS, config, options, run, toy
 
@@ -74,6 +74,24 @@ def test_interruption_saves_and_leaves(whole, tmp_path):
     assert len(Checkpoints(tmp_path, json.loads((tmp_path / ABOUT).read_text())).resume()[0].history["loss"]) == 5
     same(whole[1], run(tmp_path))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize("at, saved", [(5, 6), (STEPS, STEPS)])
+def test_interruption_after_the_step_was_judged_is_saved_too(whole, tmp_path, monkeypatch, at, saved):
+    class Bar(loop.tqdm):
+        def update(self, n=1):
+            super().update(n)
+            self.steps = getattr(self, "steps", 0) + 1
+            if self.steps == at:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(loop, "tqdm", Bar)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, checkpoint_every=1e9)
+    monkeypatch.undo()
+    assert len(Checkpoints(tmp_path, json.loads((tmp_path / ABOUT).read_text())).resume()[0].history["loss"]) == saved
+    same(whole[1], run(tmp_path))
 
 
 def test_the_best_of_the_looks_is_kept(whole):
