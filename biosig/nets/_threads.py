@@ -105,3 +105,17 @@ def over_slices(function: Callable[[int, int, int], object], n_rows: int, grain:
 def single_threaded_blas():
     """Context in which BLAS uses one thread, because the rows are already split; the user's setting comes back."""
     return _blas.limit(limits=1)
+
+
+@contextlib.contextmanager
+def threads_for_blas() -> Iterator[None]:
+    """Leave all threads to the matrix products inside the block, one to everything else.
+
+    For calculations so short that waking a thread of the pool takes longer than it would save: BLAS's own are awake.
+    """
+    with _blas.limit(limits=n_threads()):
+        _slice.inside = True
+        try:
+            yield
+        finally:
+            _slice.inside = False

@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad import Context, Tensor, TinyJit
 
 from biosig.nets._host_blocks import blocks
-from biosig.nets._threads import over_slices, single_threaded_blas
+from biosig.nets._threads import over_slices, single_threaded_blas, threads_for_blas
 from biosig.nets.backend import from_numpy, lock, to_numpy, uses_host_kernels
 from biosig.nets.parameters import check_weights, set_weights
 
@@ -72,6 +72,9 @@ class Inference:
 
     def _embed(self, x: np.ndarray) -> np.ndarray:
         net, x = self._arrays, _usable(x)
+        if len(x) == 1:
+            with threads_for_blas():
+                return net(x)
         embedding = np.empty((len(x), net.n_features), np.float32)
 
         def windows(_, start, stop):
