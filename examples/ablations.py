@@ -7,7 +7,6 @@ table and writes it as CSV. An interrupted run goes on where it stopped.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,17 +38,18 @@ def main() -> None:
     if options.quick:  # a batch of 128 needs as many windows
         chosen = [one for one in chosen if one.name != "128"]
     split = np.where(np.isin(cohort.participants, held_out), 0, -1)
-    table = run_ablations(cohort, split, store, budget=replace(budget), ablations=chosen, n_seeds=options.seeds)
+    table = run_ablations(cohort, split, store, budget=budget, ablations=chosen, n_seeds=options.seeds)
     options.out.mkdir(parents=True, exist_ok=True)
     table.to_csv(options.out / "ablations.csv", index=False)
     for target, part in table.groupby("target", sort=False):
-        print(f"\n**{target}**\n\n| part | change | MAE | against the recipe | top-1 of 64 |\n|---|---|---:|---:|---:|")
+        print(f"\n**{target}**\n\n| part | change | MAE | against the recipe | top-1 of 64 | in time |")
+        print("|---|---|---:|---:|---:|---:|")
         for row in part.itertuples():
             low, high = (f"{100 * end:+.0f}" for end in (row.relative_low, row.relative_high))
             gap = "-" if np.isnan(row.relative) else f"{100 * row.relative:+.0f} % ({low} to {high})"
-            top = "-" if np.isnan(row.top1) else f"{100 * row.top1:.1f} %"
+            tops = ("-" if np.isnan(top) else f"{100 * top:.1f} %" for top in (row.top1, row.top1_in_time))
             mae = row.reason or f"{row.mae:.2f}"
-            print(f"| {row.group} | {row.change} | {mae} | {gap} | {top} |")
+            print(f"| {row.group} | {row.change} | {mae} | {gap} | {' | '.join(tops)} |")
 
 
 if __name__ == "__main__":

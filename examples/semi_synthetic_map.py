@@ -10,6 +10,7 @@ table a share, draws the map, and goes on where it stopped. ``--quick`` only sho
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from biosig.evaluation.cells import Split
 from biosig.evaluation.cohort import Cohort, collect
 from biosig.evaluation.compare import TRAINING_MEAN
 from biosig.evaluation.contenders import ACCEL_MAE, MASKED, STUDENT, SUPERVISED, Trained, line_up
+from biosig.evaluation.retrieval import top1
 from biosig.evaluation.semisynthetic import SENSORS, as_measured_by
 from biosig.evaluation.sources import read_people
 from biosig.evaluation.store import Store
@@ -34,6 +36,7 @@ SIZES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # mg; nothing added is the control
 SHARES = (0.0, 0.1, 1.0)
 RIVALS = (SUPERVISED, ACCEL_MAE, TRAINING_MEAN)
 TARGET = "heart_rate"
+POOL = 64
 
 
 def student(training, settings, base: Split):
@@ -42,8 +45,8 @@ def student(training, settings, base: Split):
     return encoder.fit(training.accel, training.ppg, groups=training.groups, starts=training.starts)
 
 
-def one_cell(cohort: Cohort, base: Split, store: Store, shares, seed: int) -> pd.DataFrame:
-    """Errors on heart rate of student and rivals at each share of labels."""
+def one_cell(cohort: Cohort, base: Split, store: Store, shares, seed: int) -> tuple[pd.DataFrame, float]:
+    """Errors on heart rate of student and rivals at each share of labels, and the student's top-1 in time."""
     part = Split(cohort, base.train, base.use, base.test, base.budget, seed, store)
     rivals = [entry for entry in line_up() if entry.name in RIVALS]
     entries = {entry.name: entry for entry in (Trained(name=STUDENT, make=partial(student, base=base)), *rivals)}
@@ -62,7 +65,9 @@ def one_cell(cohort: Cohort, base: Split, store: Store, shares, seed: int) -> pd
         random_state=seed,
     )
     n_training = len(np.unique(cohort.participants[part.train]))
-    return label_table([errors], people, n_training, STUDENT, random_state=seed)
+    timed = cells[STUDENT].timed
+    found = top1(timed["accel"], timed["ppg"], cohort.participants[part.test], POOL)
+    return label_table([errors], people, n_training, STUDENT, random_state=seed), found
 
 
 def verdict(table: pd.DataFrame) -> dict[str, float | str | bool]:
@@ -82,25 +87,20 @@ def verdict(table: pd.DataFrame) -> dict[str, float | str | bool]:
     }
 
 
-def markdown(found: pd.DataFrame, n_labelled: int) -> str:
-    """Rows of beat sizes, columns of sensors: the student's error, and against the best rival."""
-    part = found[found["n_labelled"] == n_labelled]
-    sensors = list(dict.fromkeys(part["sensor"]))
-    lines = [f"\nLabels of {n_labelled} people: error of the student in beats/min (against the best rival)\n"]
-    lines += ["| beat | " + " | ".join(sensors) + " |", "|---|" + "---:|" * len(sensors)]
-    for size in dict.fromkeys(part["size_mg"]):
-        cells = []
-        for sensor in sensors:
-            one = part[(part["size_mg"] == size) & (part["sensor"] == sensor)]
-            if one.empty:
-                cells.append("-")
-                continue
-            row = one.iloc[0]
-            text = f"{row['mae']:.1f} ({100 * row['relative']:+.0f} %)"
-            cells.append(f"**{text}**" if row["ahead"] else f"{text}{' *' if row['works'] else ''}")
-        lines.append(f"| {size:g} mg | " + " | ".join(cells) + " |")
-    lines.append("\nBold: below every rival, all intervals excluding zero. Star: below the training mean alone.")
+def markdown(found: pd.DataFrame, words: str, cell: Callable[[pd.Series], str]) -> str:
+    """Rows of beat sizes, columns of sensors."""
+    sensors = list(dict.fromkeys(found["sensor"]))
+    lines = [f"\n{words}\n", "| beat | " + " | ".join(sensors) + " |", "|---|" + "---:|" * len(sensors)]
+    rows = {(row["size_mg"], row["sensor"]): cell(row) for _, row in found.iterrows()}
+    for size in dict.fromkeys(found["size_mg"]):
+        lines.append(f"| {size:g} mg | " + " | ".join(rows.get((size, sensor), "-") for sensor in sensors) + " |")
     return "\n".join(lines)
+
+
+def error_cell(row: pd.Series) -> str:
+    """The student's error, and against the best rival; marked where it is below."""
+    text = f"{row['mae']:.1f} ({100 * row['relative']:+.0f} %)"
+    return f"**{text}**" if row["ahead"] else f"{text}{' *' if row['works'] else ''}"
 
 
 def draw(found: pd.DataFrame, path: Path) -> None:
@@ -163,9 +163,10 @@ def main() -> None:
         accel = collect(changed, gate=Gate(), progress=False)[0].accel
         store = Store(options.out / "cells", **common, size=size, sensor=vars(sensor))
         # Windows, targets and gate are those of the recordings as they are: the same in every cell.
-        table = one_cell(replace(cohort, accel=accel), base, store, shares, options.seed)
+        table, found_first = one_cell(replace(cohort, accel=accel), base, store, shares, options.seed)
         for (share, n_labelled), part in table.groupby(["share", "n_labelled"]):
             about = {"size_mg": size, "sensor": sensor.name, "share": share, "n_labelled": n_labelled}
+            about["top1_in_time"] = found_first
             rows.append({**about, **verdict(part)})
         options.out.mkdir(parents=True, exist_ok=True)
         pd.DataFrame(rows).to_csv(options.out / "map.csv", index=False)
@@ -173,8 +174,13 @@ def main() -> None:
     source = " ".join(folder.name for folder in options.recordings) or "simulated E4 wrists"
     tested = len(np.unique(cohort.participants[base.test]))
     print(f"{source}: {len(usable)} windows, {tested} people tested, the others trained on")
-    for n_labelled in sorted(found["n_labelled"].unique()):
-        print(markdown(found, n_labelled))
+    for n_labelled, part in found.groupby("n_labelled"):
+        words = f"Labels of {n_labelled} people: error of the student in beats/min (against the best rival)"
+        print(markdown(part, words, error_cell))
+        print("\nBold: below every rival, all intervals excluding zero. Star: below the training mean alone.")
+    words = f"Share of windows whose PPG is found first among {POOL} by the moments of the beats"
+    part = found[found["n_labelled"] == found["n_labelled"].max()]
+    print(markdown(part, words, lambda row: f"{100 * row['top1_in_time']:.0f} %"))
     draw(found, options.out / "map.svg")
 
 

@@ -75,18 +75,23 @@ def errors(name: str, x_train, x_test, train: Cohort, test: Cohort) -> list[str]
 
 
 def found(name: str, student: DistilledEncoder, test: Cohort) -> list[str]:
-    """Rows of the card: retrieval of the simultaneous PPG window."""
+    """Rows of the card: retrieval of the simultaneous PPG window, by pooled embeddings and by the beats' moments."""
+    return [row for in_time in (False, True) for row in _found(name, student, test, in_time)]
+
+
+def _found(name: str, student: DistilledEncoder, test: Cohort, in_time: bool) -> list[str]:
     table = retrieval(
-        student.project(test.accel),
-        student.project_ppg(test.ppg),
+        student.project(test.accel, in_time=in_time),
+        student.project_ppg(test.ppg, in_time=in_time),
         groups=test.participants,
         sessions=test.table["session"].to_numpy(),
         starts=test.table["start"].to_numpy(),
         pool_sizes=(16, 64, 256),
         random_state=SEED,
     )
+    compared = "in time" if in_time else "pooled"
     return [
-        f"| {name} | {row.scope} | {row.pool} | {100 * row.top1:.1f} % ({100 * row.top1_low:.1f} to "
+        f"| {name} | {compared} | {row.scope} | {row.pool} | {100 * row.top1:.1f} % ({100 * row.top1_low:.1f} to "
         f"{100 * row.top1_high:.1f}) | {100 * row.chance_top1:.1f} % | {row.mean_rank:.1f} |"
         for row in table.itertuples()
     ]
@@ -114,8 +119,8 @@ def card(encoder, rows: list[str], ranks: list[str], title: str) -> str:
             "",
             "Retrieval of the simultaneous PPG window, with the projection heads of the training:",
             "",
-            "| test | distractors | pool | top-1 | chance | mean rank |",
-            "|---|---|---|---|---|---|",
+            "| test | compared | distractors | pool | top-1 | chance | mean rank |",
+            "|---|---|---|---|---|---|---|",
             *ranks,
         ]
     lines += [

@@ -204,6 +204,9 @@ class DistilledEncoder(TrainedEncoder):
         Windows of earlier batches whose PPG gives further negatives: a pool larger than a batch.
     token_weight : float, default=0.0
         Weight of a distillation of the tokens, stretch by stretch, beside that of the pooled embedding.
+    time_weight : float, optional
+        Weight of a second InfoNCE that compares windows stretch by stretch, in the order of time: it teaches when the
+        beats fall, not only how fast they follow. None takes 1 beside "infonce" and 0 beside the regressions.
     joint : bool, default=False
         Whether a copy of the teacher is trained with the student, from its weights (`n_steps=0` leaves those of a
         teacher as drawn: both then begin from scratch). An ablation: it tells what freezing the teacher is worth.
@@ -218,7 +221,7 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
     config_, weights_, history_, state_
         As in `MaskedAutoencoder`.
     heads_ : dict
-        Weights of the two projection heads that lead into the shared space used for retrieval.
+        Weights of the projection heads that lead into the shared spaces used for retrieval.
 
     References
     ----------
@@ -236,6 +239,7 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
     windows_per_participant: int = 4
     queue_size: int = 0
     token_weight: float = 0.0
+    time_weight: float | None = None
     joint: bool = False
 
     def fit(self, X, y, groups=None, starts=None):
@@ -280,6 +284,7 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
             windows_per_participant=self.windows_per_participant,
             queue_size=self.queue_size,
             token_weight=self.token_weight,
+            time_weight=self.time_weight,
             joint=self.joint,
             start=start,
             initial=initial,
@@ -300,18 +305,36 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
             )
         return teacher
 
-    def project(self, X):
-        """Place acceleration windows in the space shared with PPG: unit rows, so that a dot product is a similarity."""
-        from biosig.training import project
+    def project(self, X, *, in_time: bool = False):
+        """Place acceleration windows in a space shared with PPG: unit rows, so that a dot product is a similarity.
 
-        return project(np.asarray(self.transform(X)), self.heads_["student"])
-
-    def project_ppg(self, X):
-        """Place PPG windows in the shared space, through the frozen teacher."""
-        from biosig.training import project
-
+        Parameters
+        ----------
+        X : array of shape (n_windows, 3, n_samples)
+        in_time : bool, default=False
+            Whether the space is the one in which windows are compared stretch by stretch, by when the beats fall: by
+            far the better one to find the simultaneous PPG. Otherwise it is that of the pooled embedding, which knows
+            what a window is like and not when. It takes a `time_weight` other than 0 in ``fit``.
+        """
         check_is_fitted(self, "weights_")
-        return project(np.asarray(self.teacher_.transform(X)), self.heads_["teacher"])
+        return self._placed(self, X, "student", in_time)
+
+    def project_ppg(self, X, *, in_time: bool = False):
+        """Place PPG windows in the shared space, through the frozen teacher; otherwise as ``project``."""
+        check_is_fitted(self, "weights_")
+        return self._placed(self.teacher_, X, "teacher", in_time)
+
+    def _placed(self, encoder: Encoder, X, side: str, in_time: bool):
+        from biosig.training import project, project_in_time
+
+        if not in_time:
+            return project(np.asarray(encoder.transform(X)), self.heads_[side])
+        if f"{side}_in_time" not in self.heads_:
+            raise ValueError(
+                "in_time was asked for, but the encoder was fitted without: give a time_weight such as 1.0"
+            )
+        head = self.heads_[f"{side}_in_time"]
+        return project_in_time(encoder._check_input(X), encoder.config_, encoder.weights_, head, n_jobs=self.n_jobs)
 
 
 @dataclass(eq=False, repr=False)

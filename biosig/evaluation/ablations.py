@@ -19,7 +19,7 @@ from biosig.evaluation.contenders import MASKED, Trained, fit_teacher
 from biosig.evaluation.probe import probe
 from biosig.evaluation.protocol import Budget, Training
 from biosig.evaluation.results import hash_arrays
-from biosig.evaluation.retrieval import retrieval
+from biosig.evaluation.retrieval import top1
 from biosig.evaluation.store import Store
 from biosig.signals import resample
 from biosig.training.augmentation import PRESETS
@@ -27,7 +27,7 @@ from biosig.training.augmentation import PRESETS
 AS_IS = "as it is"
 POOL = 64
 _COLUMNS = ["group", "change", "target", "mae", "ci95_low", "ci95_high", "relative", "relative_low", "relative_high"]
-_COLUMNS += ["top1", "pool", "n_windows", "n_participants", "reason"]
+_COLUMNS += ["top1", "top1_in_time", "pool", "n_windows", "n_participants", "reason"]
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,8 @@ ABLATIONS: tuple[Ablation, ...] = (
     ),
     *(Ablation("temperature", f"{value:g}", {"temperature": value}) for value in (0.01, 0.1, 0.3)),
     *(Ablation("batch size", str(value), {"batch_size": value}) for value in (16, 32, 128)),
+    Ablation("objective", "nothing compared in time", {"time_weight": 0.0}),
+    Ablation("objective", "tokens regressed too", {"token_weight": 1.0}),
     Ablation("objective", "L2", {"objective": "l2"}),
     Ablation("objective", "cosine", {"objective": "cosine"}),
     Ablation("negatives", "none of the same person on purpose", hard_negatives=False),
@@ -197,7 +199,8 @@ def run_ablations(
     pandas.DataFrame
         One row a change and target: `group`, `change`, `target`, `mae` with interval, `relative` (this error over
         that of the recipe, less 1; positive where the change does harm) with interval where both have the same
-        windows, `top1` of retrieval across people at `pool`, `n_windows`, `n_participants`, `reason` where it failed.
+        windows, `top1` of retrieval across people at `pool`, by pooled embeddings and `top1_in_time`, `n_windows`,
+        `n_participants`, `reason` where it failed.
     """
     errors: dict[str, dict[str, np.ndarray]] = {}
     rows = []
@@ -212,9 +215,9 @@ def run_ablations(
         except (ValueError, FloatingPointError) as failure:
             tqdm.write(f"{label}: left out ({failure})")
             for target in cohort.targets.columns:
-                rows.append([ablation.group, ablation.name, target, *[np.nan] * 7, POOL, 0, 0, str(failure)])
+                rows.append([ablation.group, ablation.name, target, *[np.nan] * 8, POOL, 0, 0, str(failure)])
             continue
-        top1 = float(np.mean([top for _, top in found]))
+        tops = np.mean([top for _, top in found], axis=0)
         for target in cohort.targets.columns:
             error = np.mean([each[target] for each, _ in found], axis=0)
             errors.setdefault(target, {})[label] = error
@@ -224,13 +227,13 @@ def run_ablations(
             if ablation.paired and base is not error:
                 gap = bootstrap_difference(error, base, cohort.participants, n_boot=n_boot, random_state=random_state)
                 relative = gap.relative[:3]
-            row = [ablation.group, ablation.name, target, *mae[:3], *relative, top1, POOL]
+            row = [ablation.group, ablation.name, target, *mae[:3], *relative, *tops, POOL]
             rows.append([*row, mae.n_windows, mae.n_participants, ""])
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def _one(cohort: Cohort, split, store: Store, budget: Budget, ablation: Ablation, seed: int):
-    """Absolute errors (n_windows,) per target of one student, and its top-1 at `POOL`."""
+    """Absolute errors (n_windows,) per target of one student, and its top-1 at `POOL`: pooled, and in time."""
     usable = np.flatnonzero(cohort.still)
     if not len(usable[split[usable] < 0]) or not len(usable[split[usable] >= 0]):
         raise ValueError("no window passes this gate in training or test")
@@ -255,12 +258,6 @@ def _one(cohort: Cohort, split, store: Store, budget: Budget, ablation: Ablation
             guess = probe(cell.features[~held], y[train], cohort.participants[train], cell.features[held])
         errors[target] = np.full(len(y), np.nan)
         errors[target][test] = np.abs(guess - y[test])
-    table = retrieval(
-        cell.shared["accel"][held],
-        cell.shared["ppg"][held],
-        groups=cohort.participants[test],
-        pool_sizes=[POOL],
-        scopes=["across"],
-        n_boot=2,
-    )
-    return errors, float(table["top1"].iloc[0]) if len(table) else np.nan
+    people = cohort.participants[test]
+    spaces = [{sensor: rows[held] for sensor, rows in cell.shared.items()}, cell.timed]
+    return errors, [top1(space["accel"], space["ppg"], people, POOL) if space else np.nan for space in spaces]

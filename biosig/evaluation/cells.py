@@ -31,6 +31,8 @@ class Cell:
         Of estimators, per target: estimates, and how unsure they are. NaN for training windows.
     shared : dict of str to array
         Rows in the space that student and teacher share: ``accel``, ``ppg``. Empty where there is no such space.
+    timed : dict of str to array
+        The same in the space in which windows are compared stretch by stretch, of the test windows alone.
     history : dict
         Learning curves.
     reason : str
@@ -41,6 +43,7 @@ class Cell:
     estimates: dict[str, np.ndarray] = field(default_factory=dict)
     doubts: dict[str, np.ndarray] = field(default_factory=dict)
     shared: dict[str, np.ndarray] = field(default_factory=dict)
+    timed: dict[str, np.ndarray] = field(default_factory=dict)
     history: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
 
@@ -115,7 +118,7 @@ class Split:
             tqdm.write(f"{contender.name}: left out ({reason})")
             return Cell(reason=reason)
         cell = Cell(features=kept.get("features"), history=kept["history"], reason=kept["reason"])
-        for part in ("estimates", "doubts", "shared"):
+        for part in ("estimates", "doubts", "shared", "timed"):
             found = {key.partition(" ")[2]: value for key, value in kept.items() if key.startswith(f"{part} ")}
             setattr(cell, part, found)
         return cell
@@ -157,6 +160,10 @@ class Split:
             if isinstance(fitted.encoder, DistilledEncoder):
                 found["shared accel"] = fitted.encoder.project(self.cohort.accel[self.use])
                 found["shared ppg"] = fitted.encoder.project_ppg(self.cohort.ppg[self.use])
+                if "student_in_time" in fitted.encoder.heads_:
+                    accel, ppg = self.cohort.accel[self.test], self.cohort.ppg[self.test]
+                    found["timed accel"] = fitted.encoder.project(accel, in_time=True)
+                    found["timed ppg"] = fitted.encoder.project_ppg(ppg, in_time=True)
         return found
 
     def _placed(self, values: np.ndarray, name: str) -> np.ndarray:

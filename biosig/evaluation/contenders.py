@@ -30,6 +30,11 @@ ACCEL_CONTRASTIVE = "acceleration contrastive"
 MASKED, CONTRASTIVE = "masked", "contrastive"
 
 
+def in_time(name: str) -> str:
+    """Name under which an encoder's retrieval by the moments of the beats stands beside that by pooled embeddings."""
+    return f"{name}, in time"
+
+
 def fit_teacher(training: Training, kind: str, budget: Budget):
     """Return the PPG encoder of a kind fitted on the training windows, for all who are distilled from it."""
     kinds: dict[str, type[MaskedAutoencoder | ContrastiveEncoder]]

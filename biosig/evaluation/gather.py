@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from biosig.evaluation.cells import Cell
 from biosig.evaluation.cohort import Cohort
 from biosig.evaluation.compare import Prediction, finite_mean
-from biosig.evaluation.contenders import MOTION, STUDENT
+from biosig.evaluation.contenders import MOTION, STUDENT, in_time
 from biosig.evaluation.people import person_means
 from biosig.evaluation.probe import probe_with_error
 from biosig.evaluation.retrieval import control_queries, retrieval
@@ -55,6 +55,8 @@ class Gathered:
                 self.means.setdefault(name, [[] for _ in range(self.n_seeds)])[seed].append(means)
             for sensor, rows in cell.shared.items():
                 self._place(name, sensor, rows[test], use[test], seed)
+            for sensor, rows in cell.timed.items():
+                self._place(in_time(name), sensor, rows, use[test], seed)
         if STUDENT in cells and cells[STUDENT].shared:
             ppg = cells[STUDENT].shared["ppg"]
             self._place(MOTION, "accel", control_queries(motion[~test], ppg[~test], motion[test]), use[test], seed)
@@ -110,7 +112,8 @@ class Gathered:
     ) -> dict[str, pd.DataFrame]:
         """Tables of retrieval per contender with a shared space; from PPG to acceleration if `back`.
 
-        With `max_motion` (g) only windows at most that restless are sought, and sought among.
+        With `max_motion` (g) only windows at most that restless are sought, and sought among. All are compared with the
+        motion level as the control, where there is one.
 
         The windows of each fold and seed were placed by encoders of their own and are compared among themselves.
         """
@@ -119,10 +122,12 @@ class Gathered:
         again = lambda column: np.tile(self.cohort.table[column].to_numpy()[rows], self.n_seeds)
         seeds = np.repeat(np.arange(self.n_seeds), len(rows))
         tables = {}
-        for name, places in self.shared.items():
-            accel, ppg = (np.concatenate(places[sensor][:, rows]) for sensor in ("accel", "ppg"))
+        between = ("ppg", "accel") if back else ("accel", "ppg")
+        pair = lambda name: [np.concatenate(self.shared[name][sensor][:, rows]) for sensor in between]
+        for name in self.shared:
             table = retrieval(
-                *((ppg, accel) if back else (accel, ppg)),
+                *pair(name),
+                control=pair(MOTION) if MOTION in self.shared and name != MOTION else None,
                 groups=again("participant"),
                 sessions=again("session"),
                 starts=again("start"),

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from biosig.evaluation.compare import OWN_MEDIAN, TRAINING_MEAN, Comparison
+from biosig.evaluation.contenders import in_time
 from biosig.evaluation.results import Results
 
 _KNOWN = {"heart_rate": ("heart rate", "beats/min"), "sdnn": ("SDNN", "ms"), "rmssd": ("RMSSD", "ms")}
@@ -132,7 +133,9 @@ def headline_paragraphs(results: Results) -> list[str]:
         paragraphs.append(" ".join(_comparison_sentences(results.comparison)))
     if results.retrieval:
         reference = results.comparison.reference if results.comparison is not None else ""
-        name = reference if reference in results.retrieval else next(iter(results.retrieval))
+        name = next(
+            (n for n in (in_time(reference), reference) if n in results.retrieval), next(iter(results.retrieval))
+        )
         others = {other: table for other, table in results.retrieval.items() if other != name}
         found = [_retrieval_sentence(name, results.retrieval[name], scope, others) for scope in ("across", "within")]
         paragraphs += [" ".join(sentence for sentence in found if sentence)] if any(found) else []

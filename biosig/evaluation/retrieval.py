@@ -110,6 +110,7 @@ def retrieval(
     sessions=None,
     folds=None,
     length: float = 60.0,
+    control=None,
     pool_sizes: Sequence[int] = POOL_SIZES,
     scopes: Sequence[str] = ("across", "within"),
     n_boot: int = 1000,
@@ -134,6 +135,9 @@ def retrieval(
         from the query's own fold.
     length : float
         Length of a window in s.
+    control : (queries, gallery), optional
+        Of something else that may find the same windows, such as the motion level (`control_queries`): the difference
+        of both top-1, on the queries that both have, is told with an interval over the same draws of participants.
     pool_sizes : sequence of int
         Windows in a pool, the match included. A query with too few distractors is left out of that size, and a size
         that no query can fill is left out of the table; pools are never shrunk.
@@ -148,23 +152,19 @@ def retrieval(
         One row a scope and pool size, expected over all pools: `scope`, `pool`, `top1`, `top1_low`, `top1_high`
         (95 % interval over participants), `top3`, `top5`, `mean_rank`, `mean_rank_low`, `mean_rank_high`,
         `median_rank` (median over queries of the expected rank), the same for chance (`chance_top1`, `chance_top3`,
-        `chance_top5`, `chance_rank`), `n_queries`, `n_participants`.
+        `chance_top5`, `chance_rank`), `n_queries`, `n_participants`; with a `control` also `gap`, `gap_low` and
+        `gap_high`, this top-1 less that of the control.
 
     Raises
     ------
     ValueError
         For arrays that do not belong together, one-feature embeddings, impossible pool sizes or unknown scopes.
     """
-    queries, gallery = np.asarray(queries), np.asarray(gallery)
-    if queries.ndim != 2 or queries.shape != gallery.shape:
+    queries, gallery = _pair(queries, gallery)
+    other = None if control is None else _pair(*control)
+    if other is not None and len(other[0]) != len(queries):
         raise ValueError(
-            f"queries has shape {queries.shape}, gallery {gallery.shape}; expected the same (n_windows, n_features), "
-            "row i of one belonging to row i of the other"
-        )
-    if queries.shape[1] < 2:
-        raise ValueError(
-            "the embeddings have 1 feature, of which cosine similarity sees the sign alone; "
-            "to use a scalar such as the motion level as a control, map it with biosig.evaluation.control_queries"
+            f"the control has {len(other[0])} windows, the embeddings {len(queries)}; expected the same ones"
         )
     groups = check_groups(groups, len(queries))
     sizes = sorted({int(size) for size in pool_sizes})
@@ -179,40 +179,54 @@ def retrieval(
 
     folds = np.zeros(n, dtype=np.int64) if folds is None else check_groups(folds, n, "folds")
 
-    usable = np.isfinite(queries).all(axis=1) & np.isfinite(gallery).all(axis=1)
-    counts: dict[str, list[np.ndarray]] = {scope: [np.zeros((0, 3), dtype=np.int64)] for scope in scopes}
+    whole = lambda pair: np.isfinite(pair[0]).all(axis=1) & np.isfinite(pair[1]).all(axis=1)
+    pairs = [(queries, gallery), *([] if other is None else [other])]
+    usable = np.logical_and.reduce([whole(pair) for pair in pairs])
+    counts = [{scope: [np.zeros((0, 3), dtype=np.int64)] for scope in scopes} for _ in pairs]
     people = [groups[:0]]
     for fold in np.unique(folds[usable]):
         kept = np.flatnonzero(usable & (folds == fold))
         kept = kept[np.argsort(groups[kept], kind="stable")]
         participants, labels = np.unique(groups[kept], return_inverse=True)
-        found = _count_before(
-            _unit_rows(queries[kept]),
-            _unit_rows(gallery[kept]),
-            np.searchsorted(labels, np.arange(len(participants) + 1)),
-            labels,
-            sessions[kept],
-            None if starts is None else starts[kept],
-            length,
-        )
+        runs = np.searchsorted(labels, np.arange(len(participants) + 1))
+        begin = None if starts is None else starts[kept]
+        for pair, parts in zip(pairs, counts, strict=True):
+            sought, among = (_unit_rows(side[kept]) for side in pair)
+            found = _count_before(sought, among, runs, labels, sessions[kept], begin, length)
+            for scope in scopes:
+                parts[scope].append(found[scope])
         people.append(groups[kept])
-        for scope in scopes:
-            counts[scope].append(found[scope])
-    return _table(
-        {scope: np.concatenate(parts) for scope, parts in counts.items()},
-        np.concatenate(people),
-        sizes,
-        n_boot,
-        random_state,
-    )
+    joined = [{scope: np.concatenate(found) for scope, found in parts.items()} for parts in counts]
+    return _table(*joined, people=np.concatenate(people), sizes=sizes, n_boot=n_boot, seed=one_seed(random_state))
 
 
-def _table(counts: dict[str, np.ndarray], people: np.ndarray, sizes, n_boot: int, random_state) -> pd.DataFrame:
-    """Turn the counts of each query into one row a scope and pool size."""
+def top1(queries, gallery, groups, pool: int) -> float:
+    """Top-1 of `retrieval` among `pool` windows of everybody; NaN where there are too few."""
+    table = retrieval(queries, gallery, groups=groups, pool_sizes=[pool], scopes=["across"], n_boot=2)
+    return float(table["top1"].iloc[0]) if len(table) else np.nan
+
+
+def _pair(queries, gallery) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as arrays, or say why they cannot be compared."""
+    queries, gallery = np.asarray(queries), np.asarray(gallery)
+    if queries.ndim != 2 or queries.shape != gallery.shape:
+        raise ValueError(
+            f"queries has shape {queries.shape}, gallery {gallery.shape}; expected the same (n_windows, n_features), "
+            "row i of one belonging to row i of the other"
+        )
+    if queries.shape[1] < 2:
+        raise ValueError(
+            "the embeddings have 1 feature, of which cosine similarity sees the sign alone; "
+            "to use a scalar such as the motion level as a control, map it with biosig.evaluation.control_queries"
+        )
+    return queries, gallery
+
+
+def _table(counts, control=None, *, people: np.ndarray, sizes, n_boot: int, seed: int) -> pd.DataFrame:
+    """Turn the counts of each query, and those of the control, into one row a scope and pool size."""
     columns = ["scope", "pool", "top1", "top1_low", "top1_high", "top3", "top5", "mean_rank", "mean_rank_low"]
     columns += ["mean_rank_high", "median_rank", "chance_top1", "chance_top3", "chance_top5", "chance_rank"]
-    columns += ["n_queries", "n_participants"]
-    seed = one_seed(random_state)
+    columns += ["n_queries", "n_participants", *([] if control is None else ["gap", "gap_low", "gap_high"])]
     rows = []
     for scope in counts:
         for pool in sizes:
@@ -221,11 +235,15 @@ def _table(counts: dict[str, np.ndarray], people: np.ndarray, sizes, n_boot: int
                 continue
             top, rank = _hits(counts[scope][usable], pool)
             who = people[usable]
-            top1 = bootstrap_mean(top[:, 0], who, n_boot=n_boot, random_state=seed)
+            first = bootstrap_mean(top[:, 0], who, n_boot=n_boot, random_state=seed)
             ranks = bootstrap_mean(rank, who, n_boot=n_boot, random_state=seed)
             chances = [min(1.0, k / pool) for k in _TOP]
-            row = [scope, pool, *top1[:3], *top[:, 1:].mean(axis=0), *ranks[:3], np.median(rank), *chances]
-            rows.append([*row, (pool + 1) / 2, top1.n_windows, top1.n_participants])
+            row = [scope, pool, *first[:3], *top[:, 1:].mean(axis=0), *ranks[:3], np.median(rank), *chances]
+            row += [(pool + 1) / 2, first.n_windows, first.n_participants]
+            if control is not None:
+                theirs, _ = _hits(control[scope][usable], pool)
+                row += bootstrap_mean(top[:, 0] - theirs[:, 0], who, n_boot=n_boot, random_state=seed)[:3]
+            rows.append(row)
     return pd.DataFrame(rows, columns=columns)
 
 

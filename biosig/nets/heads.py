@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from tinygrad import Tensor
@@ -23,6 +24,56 @@ class ProjectionHead:
     def __call__(self, x: Tensor) -> Tensor:
         """(n_batch, n_in) to (n_batch, n_out)."""
         return ops.mlp(x, self.in_weight, self.in_bias, self.out_weight, self.out_bias)
+
+
+class TimedHead(ProjectionHead):
+    """A projection head that reads the stretches of a window one by one, all alike, and leaves them in their order.
+
+    Parameters
+    ----------
+    n_stretches : int
+        Equal stretches into which a window is cut; divides the number of its tokens.
+    n_in : int
+        Values per stretch: those of all its tokens.
+    n_hidden, n_out : int
+        Width of the layer between, and values per stretch that come out.
+    random_state : int, Generator or None
+    """
+
+    def __init__(
+        self,
+        n_stretches: int,
+        n_in: int,
+        n_hidden: int,
+        n_out: int,
+        random_state: int | np.random.Generator | None = None,
+    ) -> None:
+        super().__init__(n_in, n_hidden, n_out, random_state)
+        self.n_stretches, self._n_in, self.n_features = n_stretches, n_in, n_stretches * n_out
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """(n_batch, n_tokens, token_width) to (n_batch, n_stretches * n_out)."""
+        n_batch = int(tokens.shape[0])
+        said = super().__call__(tokens.reshape(n_batch, self.n_stretches, self._n_in))
+        return said.reshape(n_batch, self.n_features)
+
+
+class InTime:
+    """An encoder with a timed head on its tokens, as one net that takes windows.
+
+    Attributes
+    ----------
+    n_tokens, token_width, n_features : int
+        Tokens per window, values per token, values per window that come out.
+    """
+
+    def __init__(self, encoder: Any, head: TimedHead) -> None:
+        self.encoder, self.head = encoder, head
+        self.n_tokens, self.token_width, self.n_features = encoder.n_tokens, encoder.token_width, head.n_features
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(n_batch, n_channels, n_samples) to (n_batch, n_features)."""
+        return self.head(self.encoder.tokens(x))
 
 
 class LinearHead:

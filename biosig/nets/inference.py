@@ -24,14 +24,19 @@ class Inference:
 
     Parameters
     ----------
-    net : Encoder
-        From `biosig.nets.build_encoder`.
+    net : Encoder or InTime
+        From `biosig.nets.build_encoder`, or one with a timed head.
     batch_size : int
         Most windows per call. Where the net is compiled, fewer are filled up with zeros to that number.
+
+    Attributes
+    ----------
+    n_features : int
+        Values per embedding.
     """
 
     def __init__(self, net: Any, batch_size: int):
-        self._net, self._batch_size = net, batch_size
+        self._net, self._batch_size, self.n_features = net, batch_size, net.n_features
         self._on_host = uses_host_kernels()
         if self._on_host:
             with lock:

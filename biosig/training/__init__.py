@@ -15,6 +15,7 @@ _HOME = {
     "embed": "fitted",
     "make_config": "fitted",
     "project": "fitted",
+    "project_in_time": "fitted",
     "random_encoder": "fitted",
     "train_contrastive": "contrastive",
     "train_distilled": "distillation",

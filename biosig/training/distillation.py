@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from tinygrad import Context, Tensor
 from biosig._checks import check_groups
 from biosig.nets.backend import from_numpy, lock, spread_over, to_numpy
 from biosig.nets.encoders import build_encoder
-from biosig.nets.heads import LearnedTemperature, LinearHead, ProjectionHead
+from biosig.nets.heads import LearnedTemperature, LinearHead, ProjectionHead, TimedHead
 from biosig.nets.parameters import get_weights, set_weights
 from biosig.nets.updates import push
 from biosig.nets.weights import content_hash
@@ -26,6 +27,8 @@ from biosig.training.pairs import no_negatives, recent_rows
 from biosig.training.sources import fingerprint
 
 SHARED_FEATURES = 128  # width of the space in which student and teacher meet
+TIMED_HIDDEN, TIMED_FEATURES = 192, 16  # of the heads that read stretch by stretch, per stretch
+TIMED_TEMPERATURE = 0.05
 OBJECTIVES = ("infonce", "l2", "cosine")
 STATISTICS_WINDOWS = 512  # enough for the mean and spread of teacher embeddings
 
@@ -46,6 +49,7 @@ def train_distilled(
     learn_temperature: bool = False,
     queue_size: int = 0,
     token_weight: float = 0.0,
+    time_weight: float | None = None,
     joint: bool = False,
     start: State | None = None,
     initial: dict[str, np.ndarray] | None = None,
@@ -58,6 +62,11 @@ def train_distilled(
 
     A queue holds what the frozen teacher said of windows of earlier batches, before the trained head: however old, it
     is what the teacher would say today, so these negatives are those of a larger batch.
+
+    A pooled embedding keeps how the heart beat, not when. So windows are also compared in time: of both sensors the
+    tokens of every stretch pass a head that is the same for all stretches, a window is the row of what comes out, in
+    order, and a second InfoNCE lets these rows find each other. Two rows agree where the beats fall on the same
+    moments, which no two minutes have in common; what the student learns for it, the pooled embedding has too.
 
     Parameters
     ----------
@@ -88,6 +97,9 @@ def train_distilled(
     token_weight : float
         Weight of `biosig.training.objectives.token_distillation`, added to the objective; 0 for none. Both sensors then
         share the time warp of the augmentation too.
+    time_weight : float, optional
+        Weight of the InfoNCE in time, at a temperature of 0.05 and without a queue; 0 for none. None takes 1 beside
+        "infonce", and 0 beside the regressions, which stay plain baselines. The time warp is shared as well.
     joint : bool
         Whether the teacher is trained with the student, from the weights given: those of its own training, or of
         `random_encoder` for a pair that begins from scratch. It is there to see what freezing is worth: a teacher that
@@ -101,8 +113,10 @@ def train_distilled(
     Returns
     -------
     Fitted
-        The student, with the heads of both sides for `biosig.training.project`, and ``heads["temperature"]["value"]``
-        where it was learned. With `joint`, ``heads["joint_teacher"]`` are the weights that the teacher ended with.
+        The student, with the heads of both sides for `biosig.training.project`, those for
+        `biosig.training.project_in_time` as ``heads["student_in_time"]`` and ``heads["teacher_in_time"]``, and
+        ``heads["temperature"]["value"]`` where it was learned. With `joint`, ``heads["joint_teacher"]`` are the weights
+        that the teacher ended with.
 
     Raises
     ------
@@ -112,7 +126,9 @@ def train_distilled(
     FloatingPointError
         When the loss is no longer a number.
     """
-    _check_settings(config, teacher.config, objective, temperature, balance, queue_size, token_weight)
+    if time_weight is None:
+        time_weight = 1.0 if objective == "infonce" else 0.0
+    _check_settings(config, teacher.config, objective, temperature, balance, queue_size, token_weight, time_weight)
     if joint and (objective != "infonce" or queue_size or token_weight):
         raise ValueError(
             f"joint was asked for with objective {objective!r}, queue_size {queue_size} and token_weight "
@@ -151,6 +167,13 @@ def train_distilled(
         if token_weight:
             trained["token_head"] = token_head = LinearHead(student_net.token_width, teacher_net.token_width, rng)
             resampling = from_numpy(objectives.interpolation(student_net.n_tokens, teacher_net.n_tokens))
+        if time_weight:
+            n = math.gcd(student_net.n_tokens, teacher_net.n_tokens)
+            timed = [
+                TimedHead(n, net.n_tokens // n * net.token_width, TIMED_HIDDEN, TIMED_FEATURES, rng)
+                for net in (student_net, teacher_net)
+            ]
+            trained["student_in_time"], trained["teacher_in_time"] = timed
         carried = {"queue": from_numpy(np.zeros((n_keys, teacher_net.n_features), np.float32))} if n_keys else {}
         shift, factor = from_numpy(mean), from_numpy(1 / scale)
 
@@ -175,13 +198,17 @@ def train_distilled(
                 found = regression(answer, target)
             if token_weight:
                 found = found + token_weight * objectives.token_distillation(token_head(said), told, resampling)
+            if time_weight:
+                felt, sounded = (head(tokens) for head, tokens in zip(timed, (said, told), strict=True))
+                in_batch = excluded[:, : int(answer.shape[0])]
+                found = found + time_weight * objectives.info_nce(felt, sounded, in_batch, TIMED_TEMPERATURE, balance)
             return found, assigned
 
         def make_batch(rows_of: RowsOf, step: int, options: TrainingOptions) -> tuple[np.ndarray, ...]:
             chosen = rows_of(step)
             draw = draw_for(config, options, step, len(chosen))
             other = draw_for(teacher.config, options, step, len(chosen))
-            other = None if other is None else with_clock_of(other, draw, warp=token_weight > 0)
+            other = None if other is None else with_clock_of(other, draw, warp=token_weight > 0 or time_weight > 0)
             seen = seen_by_net(accel, chosen, config, draw, options.n_jobs)
             heard = seen_by_net(ppg, chosen, teacher.config, other, options.n_jobs)
             return (
@@ -194,7 +221,16 @@ def train_distilled(
             "training": "distillation",
             "config": config,
             "teacher": content_hash(teacher.weights, teacher.config),
-            "settings": [objective, temperature, balance, learn_temperature, queue_size, token_weight, joint],
+            "settings": [
+                objective,
+                temperature,
+                balance,
+                learn_temperature,
+                queue_size,
+                token_weight,
+                time_weight,
+                joint,
+            ],
             "data": fingerprint({"accel": accel, "ppg": ppg}, {"groups": groups, "starts": starts, "rows": rows}),
             "initial": None if initial is None else content_hash(initial, config),
         }
@@ -213,6 +249,8 @@ def train_distilled(
         heads = {"student": get_weights(student_head), "teacher": {"mean": mean, "scale": scale}}
         if contrast:
             heads["teacher"] |= get_weights(teacher_head)
+        if time_weight:
+            heads |= {name: get_weights(trained[name]) for name in ("student_in_time", "teacher_in_time")}
         if contrast and learn_temperature:
             heads["temperature"] = {"value": to_numpy(learned())}
         if joint:
@@ -220,7 +258,9 @@ def train_distilled(
         return finish(config, student_net, history, heads)
 
 
-def _check_settings(config, teacher_config, objective, temperature, balance, queue_size, token_weight) -> None:
+def _check_settings(
+    config, teacher_config, objective, temperature, balance, queue_size, token_weight, time_weight
+) -> None:
     for key in ("sampling_rate", "n_samples"):
         if config[key] != teacher_config[key]:
             raise ValueError(
@@ -235,8 +275,9 @@ def _check_settings(config, teacher_config, objective, temperature, balance, que
         raise ValueError(f"balance is {balance!r}; expected 0 to 1, such as 0.5 for both directions alike")
     if queue_size < 0:
         raise ValueError(f"queue_size is {queue_size!r}; expected the number of windows to keep, 0 for none")
-    if not token_weight >= 0:
-        raise ValueError(f"token_weight is {token_weight!r}; expected a weight of 0 or more")
+    for name, weight in (("token_weight", token_weight), ("time_weight", time_weight)):
+        if not weight >= 0:
+            raise ValueError(f"{name} is {weight!r}; expected a weight of 0 or more")
 
 
 def _teacher_statistics(

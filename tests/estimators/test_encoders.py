@@ -144,7 +144,7 @@ def test_a_joint_teacher_is_a_copy_that_projects_and_goes_on(paired, teacher):
     assert student.project_ppg(paired[1]).shape == student.project(paired[0]).shape
     student.partial_fit(paired[0], paired[1])
     assert any((student.teacher_.weights_[name] != learnt[name]).any() for name in before)
-    assert set(student.heads_) == {"student", "teacher"}
+    assert set(student.heads_) == {"student", "teacher", "student_in_time", "teacher_in_time"}
 
 
 def test_unfitted_teacher_is_fitted_on_the_ppg_at_hand(paired):

@@ -205,7 +205,12 @@ def test_trained_encoders_are_kept_and_their_shared_space_is_searched_both_ways(
     split = np.where(data.participants < "p03", 0, -1)
     found = compare_contenders(data, split, tmp_path, budget=BUDGET, entries=entries)
     assert (tmp_path / "student" / "model.safetensors").exists() and (tmp_path / "teacher" / "README.md").exists()
-    assert set(found.retrieval) == set(found.retrieval_back) == {"distilled student", MOTION}
+    both = {"distilled student", "distilled student, in time"}
+    assert set(found.retrieval) == set(found.retrieval_back) == {*both, MOTION}
+    assert found.retrieval[MOTION].columns.isin(["gap"]).sum() == 0
+    for name in both:
+        rows = found.retrieval[name].merge(found.retrieval[MOTION], on=["scope", "pool"], suffixes=("", "_motion"))
+        np.testing.assert_allclose(rows["gap"], rows["top1"] - rows["top1_motion"], atol=1e-12)
     assert not found.retrieval["distilled student"].equals(found.retrieval_back["distilled student"])
     # Without the student's cell it is trained again, from the teacher on disk, and is the same to the last bit.
     next((tmp_path / "cells").glob("distilled*.npz")).unlink()

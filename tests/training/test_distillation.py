@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from biosig.nets.encoders import build_encoder
 from biosig.nets.parameters import named_parameters
 from biosig.training import TrainingOptions, make_config, random_encoder, train_distilled
+from biosig.training.distillation import TIMED_TEMPERATURE
 from biosig.training.objectives import interpolation
 from tests.training import torch_twin
 
@@ -36,7 +39,7 @@ def options(**changed):
 
 
 VARIANTS = [
-    ("efficientnet", "efficientnet", {"objective": "infonce", "temperature": 0.1}),
+    ("efficientnet", "efficientnet", {"objective": "infonce", "temperature": 0.1, "time_weight": 0.0}),
     ("transformer", "conv", {"objective": "infonce", "temperature": 0.2, "balance": 0.3, "queue_size": 24}),
     (
         "conv",
@@ -44,6 +47,7 @@ VARIANTS = [
         {"objective": "infonce", "temperature": 0.1, "learn_temperature": True, "token_weight": 0.5},
     ),
     ("conv", "conv", {"objective": "infonce", "temperature": 0.1, "joint": True}),
+    ("efficientnet", "conv", {"objective": "l2", "time_weight": 0.5}),
     ("conv", "conv", {"objective": "l2"}),
     ("conv", "conv", {"objective": "cosine", "token_weight": 1.0}),
 ]
@@ -62,14 +66,19 @@ def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, student, teacher,
     )  # fmt: skip
 
     values, contrast = iter(seen["weights"]), settings["objective"] == "infonce"
+    time_weight = settings.get("time_weight", 1.0 if contrast else 0.0)
     net = torch_twin.encoder(named_parameters(build_encoder(made["encoder"])), values, made["encoder"])
     head = torch_twin.Weights(torch, HEAD, values)
     key_head = torch_twin.Weights(torch, HEAD if contrast else [], values)
     warmth = torch_twin.Weights(torch, ["w"] if "learn_temperature" in settings else [], values)
     token_head = torch_twin.Weights(torch, ["weight", "bias"] if "token_weight" in settings else [], values)
     guide = torch_twin.encoder(
-        frozen.weights, iter(frozen.weights.values()), frozen.config["encoder"], "joint" in settings
+        frozen.weights,
+        values if "joint" in settings else iter(frozen.weights.values()),
+        frozen.config["encoder"],
+        "joint" in settings,
     )
+    timed = [torch_twin.Weights(torch, HEAD if time_weight else [], values) for _ in ("student", "teacher")]
     mean, scale = (torch.tensor(fitted.heads["teacher"][name]) for name in ("mean", "scale"))
     past = torch.zeros(0, len(mean), dtype=torch.float64)
 
@@ -86,6 +95,7 @@ def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, student, teacher,
         assert excluded[:, len(past) :].all()  # the places of the queue that are still empty
         said = net.tokens(windows)
         answer = head.head(net.pool(said))
+        allowed = excluded[:, : len(windows)]
         if contrast:
             excluded = excluded[:, : len(past)]
             key, balance = key_head.head(past), settings.get("balance", 0.5)
@@ -98,9 +108,19 @@ def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, student, teacher,
             matrix = torch.tensor(interpolation(said.shape[1], told.shape[1]), dtype=torch.float64)
             moved = torch.einsum("nsd,st->ntd", token_head.linear(said, ""), matrix)
             found = found + settings["token_weight"] * f.mse_loss(moved, f.layer_norm(told, told.shape[-1:]))
+        if time_weight:
+            n = math.gcd(said.shape[1], told.shape[1])
+            rows = [
+                side.head(torch.cat([stretch.flatten(1) for stretch in tokens.chunk(n, dim=1)]))
+                .reshape(n, len(windows), -1).transpose(0, 1).flatten(1)
+                for side, tokens in zip(timed, (said, told), strict=True)
+            ]  # fmt: skip
+            found = found + time_weight * torch_twin.info_nce(
+                torch, *rows, allowed, TIMED_TEMPERATURE, settings.get("balance", 0.5)
+            )
         return found
 
-    modules = [net, head, key_head, warmth, token_head, *([guide] if "joint" in settings else [])]
+    modules = [net, head, key_head, warmth, token_head, *timed, *([guide] if "joint" in settings else [])]
     expected = torch_twin.losses(torch, loss, modules, seen["batches"], plan)
     np.testing.assert_allclose(seen["losses"], expected, atol=1e-4)
     if "learn_temperature" in settings:
