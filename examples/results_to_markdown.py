@@ -159,14 +159,19 @@ def _retrieval(part: str, words: str):
                 return "-"
             low, high = (percent(end) for end in row["ci95"])
             tops = " / ".join(percent(row[top]) for top in ("top1", "top3", "top5"))
-            return f"{tops} % ({low} to {high}), rank {row['mean_rank']:.2f}, median {row['median_rank']:.2f}"
+            found = f"{tops} % ({low} to {high}), rank {row['mean_rank']:.2f}, median {row['median_rank']:.2f}"
+            if row.get("gap") is None:
+                return found
+            low, high = (f"{100 * end:+.1f}" for end in row["gap_ci95"])
+            return f"{found}; {100 * row['gap']:+.1f} ({low} to {high})"
 
         body = [
             [scope, pool, f"{100 / pool:.2g} %", *(cell(rows.get((encoder, scope, pool))) for encoder in encoders)]
             for scope, pool in dict.fromkeys(key[1:] for key in rows)
         ]
         if body:
-            title = f"Retrieval {words}: top-1 / top-3 / top-5 (interval of top-1), mean and median rank"
+            title = f"Retrieval {words}: top-1 / top-3 / top-5 (interval of top-1), mean and median rank; top-1 less "
+            title += "that of the motion level (interval)"
             table(title, ["distractors", "pool", "chance", *encoders], body)
 
     return draw

@@ -177,8 +177,9 @@ def top1_tables(retrieval: dict[str, pd.DataFrame], reference: str = "", sought:
 
 
 def retrieval_tables(retrieval: dict[str, pd.DataFrame], sought: str = "PPG") -> list[Table]:
-    """One table a scope: top-1, top-5 and mean rank of each encoder at each pool size, beside chance."""
+    """One table a scope: top-1, top-5 and mean rank at each pool size, beside chance and the control."""
     tables = []
+    controlled = any("gap" in table for table in retrieval.values())
     for scope, words in _SCOPES.items():
         rows, data = [], []
         for name, table in retrieval.items():
@@ -191,12 +192,25 @@ def retrieval_tables(retrieval: dict[str, pd.DataFrame], sought: str = "PPG") ->
                     f"{100 * row['chance_top1']:.1f} %",
                     f"{100 * row['top5']:.0f} %",
                 ]
-                cells += [f"{row['mean_rank']:.1f}", f"{row['chance_rank']:.1f}", str(row["n_participants"])]
+                cells += [f"{row['mean_rank']:.1f}", f"{row['chance_rank']:.1f}"]
+                cells += [_above(row)] if controlled else []
+                cells += [str(row["n_participants"])]
                 rows.append(cells)
-        headers = ["encoder", "pool", "top-1", "95 % interval", "chance", "top-5", "mean rank", "chance rank", "people"]
+        headers = ["encoder", "pool", "top-1", "95 % interval", "chance", "top-5", "mean rank", "chance rank"]
+        headers += [*(["top-1 less the control's"] if controlled else []), "people"]
         if rows:
             tables.append(Table(f"Finding the simultaneous {sought} {words}", headers, rows, data=pd.concat(data)))
     return tables
+
+
+def _above(row: pd.Series) -> str:
+    """A top-1 less that of the control, in points of a percent, with its interval."""
+    gap = row.get("gap", np.nan)
+    return (
+        "-"
+        if not np.isfinite(gap)
+        else f"{100 * gap:+.1f} ({100 * row['gap_low']:+.1f} to {100 * row['gap_high']:+.1f})"
+    )
 
 
 def _without(table: Table, *headers: str) -> Table:

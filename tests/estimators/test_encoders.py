@@ -172,6 +172,19 @@ def test_shared_space_has_unit_rows(student, paired):
     assert student.project(paired[0]).shape == student.project_ppg(paired[1]).shape
 
 
+def test_space_in_time_has_unit_rows_and_needs_to_have_been_trained(student, teacher, paired):
+    moments = [student.project(paired[0], in_time=True), student.project_ppg(paired[1], in_time=True)]
+    for rows in moments:
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-5)
+    assert moments[0].shape == moments[1].shape != student.project(paired[0]).shape
+    with pytest.raises(ValueError, match="windows of"):
+        student.project(paired[0][:, :, :-1], in_time=True)
+    for settings in ({"time_weight": 0.0}, {"objective": "l2"}):
+        other = DistilledEncoder(teacher, RATE, **settings, **SMALL).fit(paired[0], paired[1])
+        with pytest.raises(ValueError, match="give a time_weight"):
+            other.project(paired[0], in_time=True)
+
+
 @pytest.mark.parametrize("one", [True, False])
 def test_supervised_predicts_in_the_units_of_its_targets(paired, one):
     y = paired[2] if one else np.stack([paired[2], np.full(len(paired[2]), 40.0)], axis=1)

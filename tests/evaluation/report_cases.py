@@ -39,6 +39,7 @@ def hostile_results() -> Results:
     )
     visible = {group: np.flatnonzero((groups < "p3") == (group == VISIBLE)) for group in (VISIBLE, HIDDEN)}
     gallery = rng.normal(size=(n, 4))
+    control = (rng.normal(size=(n, 4)), gallery)
     time = np.arange(0, 30, 1 / 64)
     return Results(
         comparison=compared,
@@ -47,7 +48,7 @@ def hostile_results() -> Results:
         visible_errors=errors_on(compared, visible, "group", n_boot=100),
         retrieval_still={"distilled": retrieval(gallery + 0.5, gallery, groups=groups, random_state=0)},
         retrieval={
-            "distilled": retrieval(gallery + 0.5, gallery, groups=groups, random_state=0),
+            "distilled": retrieval(gallery + 0.5, gallery, groups=groups, control=control, random_state=0),
             EVIL: retrieval(rng.normal(size=(n, 4)), gallery, groups=groups, random_state=0),
         },
         retrieval_back={"distilled": retrieval(gallery, gallery + 0.5, groups=groups, random_state=0)},

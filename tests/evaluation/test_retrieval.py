@@ -148,6 +148,26 @@ def test_control_finds_what_motion_alone_can_find():
     assert lost["top1"].item() < 0.2
 
 
+def test_gap_to_the_control_is_paired():
+    rng = np.random.default_rng(3)
+    gallery, groups = rng.normal(size=(60, 4)), np.repeat(np.arange(6), 10)
+    queries, control = gallery + 0.5 * rng.normal(size=(60, 4)), gallery + rng.normal(size=(60, 4))
+    control[7] = np.nan
+    settings = {"groups": groups, "pool_sizes": [8], "scopes": ["across"], "n_boot": 500, "random_state": 0}
+    found = retrieval(queries, gallery, control=(control, gallery), **settings).iloc[0]
+    known = np.arange(60) != 7
+    alone = [
+        retrieval(q[known], gallery[known], **{**settings, "groups": groups[known]}).iloc[0]["top1"]
+        for q in (queries, control)
+    ]
+    assert found["gap"] == pytest.approx(alone[0] - alone[1]) and found["n_queries"] == 59
+    assert found["gap_low"] < found["gap"] < found["gap_high"]
+    same = retrieval(queries, gallery, control=(queries, gallery), **settings).iloc[0]
+    assert same["gap"] == same["gap_low"] == same["gap_high"] == 0
+    with pytest.raises(ValueError, match="control has 59 windows"):
+        retrieval(queries, gallery, control=(control[known], gallery[known]), **settings)
+
+
 def test_control_without_anything_to_bend():
     gallery = np.eye(3)
     assert control_queries([1.0, 1.0, 1.0], gallery, [1.0, np.nan])[0] == pytest.approx([1 / 3] * 3)

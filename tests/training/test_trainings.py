@@ -7,6 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from biosig.nets import build_encoder, set_weights
+from biosig.nets.backend import from_numpy, to_numpy
 from biosig.training import (
     Augmentation,
     Fitted,
@@ -14,12 +16,14 @@ from biosig.training import (
     embed,
     make_config,
     project,
+    project_in_time,
     random_encoder,
     train_distilled,
     train_masked_autoencoder,
     train_supervised,
 )
 from biosig.training._steps import draw_for, seen_by_net
+from biosig.training.frontends import prepare
 from tests.naive import objectives as naive
 
 RATE, LENGTH = 16.0, 128
@@ -90,8 +94,40 @@ def test_student_becomes_predictive_and_meets_its_teacher(data, teacher, student
     queries = project(made[1], student.heads["student"])
     gallery = project(embed(new_ppg, teacher.config, teacher.weights), student.heads["teacher"])
     np.testing.assert_allclose(np.linalg.norm(queries, axis=1), 1.0, rtol=1e-5)
-    ranks = ((queries @ gallery.T) > np.sum(queries * gallery, axis=1, keepdims=True)).sum(axis=1)
-    assert ranks.mean() < 20  # of 128; chance is 63.5
+    assert mean_rank(queries, gallery) < 20  # of 128; chance is 63.5
+
+
+def mean_rank(queries, gallery):
+    return ((queries @ gallery.T) > np.sum(queries * gallery, axis=1, keepdims=True)).sum(axis=1).mean()
+
+
+def test_in_time_the_simultaneous_window_is_found_even_among_equal_rates(teacher, student):
+    n = 64
+    rng = np.random.default_rng(5)
+    angle = 2 * np.pi * 1.2 * np.arange(LENGTH) / RATE + rng.uniform(0, 2 * np.pi, (n, 1))
+    ppg = (np.sin(angle)[:, None] + 0.1 * rng.standard_normal((n, 1, LENGTH))).astype(np.float32)
+    accel = 0.01 * (rng.standard_normal((n, 3, 1)) * np.cos(angle)[:, None]).astype(np.float32)
+    queries = project_in_time(accel, student.config, student.weights, student.heads["student_in_time"])
+    gallery = project_in_time(ppg, teacher.config, teacher.weights, student.heads["teacher_in_time"])
+    pooled = project(embed(accel, student.config, student.weights), student.heads["student"])
+    other = project(embed(ppg, teacher.config, teacher.weights), student.heads["teacher"])
+    assert mean_rank(queries, gallery) < 0.5 * mean_rank(pooled, other)
+
+
+def test_projection_in_time_is_each_stretch_through_the_head(data, student):
+    (accel, _, _), _ = data
+    x = accel[:5].copy()
+    x[3] = np.nan
+    head = student.heads["student_in_time"]
+    net = build_encoder(student.config["encoder"], 0)
+    set_weights(net, student.weights)
+    tokens = to_numpy(net.tokens(from_numpy(prepare(np.nan_to_num(x), student.config)[0])))
+    expected = [naive.gelu_head(row.reshape(-1, len(head["in_weight"])), head).ravel() for row in tokens]
+    expected = np.stack([row / np.linalg.norm(row) for row in expected])
+    expected[3] = np.nan
+    for batch_size in (2, 64):
+        found = project_in_time(x, student.config, student.weights, head, batch_size=batch_size)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_projection_is_the_head_that_was_trained(student):
