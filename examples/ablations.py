@@ -23,10 +23,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, nargs="?", default=Path("ablations"), help="folder for the results")
     parser.add_argument("--quick", action="store_true", help="a very small run that only shows that it works")
+    parser.add_argument("--steps", type=int, default=400, help="training steps of each encoder (%(default)s)")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--groups", nargs="+", help="only these groups of changes, such as augmentation axes")
     options = parser.parse_args()
-    n_people, duration, budget = (96, 2400.0, Budget(n_steps=400))
+    n_people, duration, budget = (96, 2400.0, Budget(n_steps=options.steps))
     if options.quick:
         n_people, duration, budget = 10, 300.0, Budget(n_steps=2, batch_size=16)
     recordings = simulate_cohort(n_people, duration, random_state=0, progress=True)

@@ -133,9 +133,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("semi-synthetic"), help="folder for the results")
     parser.add_argument("--quick", action="store_true", help="a very small run that only shows that it works")
     parser.add_argument("--steps", type=int, default=300, help="training steps of each encoder")
+    parser.add_argument("--shares", type=float, nargs="+", default=SHARES, help="of labelled people, 0 for one person")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    sizes, sensors, shares, budget = SIZES, SENSORS, SHARES, Budget(n_steps=options.steps)
+    sizes, sensors, shares, budget = SIZES, SENSORS, options.shares, Budget(n_steps=options.steps)
     if options.quick:
         sizes, sensors, shares, budget = (1.0, 16.0), SENSORS[::4], (0.0, 1.0), Budget(n_steps=2, batch_size=16)
     if options.recordings:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
 N_CHANNELS, N_SAMPLES, SAMPLING_RATE = 4, 3840, 64.0
 LEARNING_RATE, DECAY, CLIP, MASK_RATIO = 1e-3, 0.05, 1.0, 0.8
@@ -222,6 +223,14 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 2**20)
 
 
+def processor():
+    """Its name, and whose matrix products NumPy uses on it: the ratios depend on both."""
+    about = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*:\s*(.+)", about.read_text()) if about.exists() else None
+    blas = {f"{each['internal_api']} {each['architecture']}" for each in threadpool_info() if "architecture" in each}
+    return f"{found[1] if found else platform.machine()} ({', '.join(sorted(blas)) or 'BLAS unknown'})"
+
+
 def first_call(architecture):
     """Embed windows as a new process does: import, build, compile, run."""
     from biosig.training import embed, make_config, random_encoder
@@ -284,7 +293,8 @@ def main():
 
     print("# Speed and memory of the encoders against torch\n\nMade by `python examples/benchmarks/encoders.py`.")
     print(
-        f"{N_CHANNELS} channels of {N_SAMPLES} samples; Python {platform.python_version()}, torch {torch.__version__}."
+        f"{N_CHANNELS} channels of {N_SAMPLES} samples; Python {platform.python_version()}, torch {torch.__version__}, "
+        f"{processor()}."
     )
     for threads in options.threads:
         heading = ["work", "biosig ms", "torch ms", "biosig / torch (quartiles)", "difference"]
