@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from biosig.nets import _host_blocks, backend, build_encoder, get_weights
 from biosig.nets._threads import over_slices
@@ -59,6 +60,26 @@ def test_nothing_is_dropped_even_amid_a_training(architecture, road):
     expected = embed(x)
     with backend.training_mode():
         np.testing.assert_array_equal(embed(x), expected)
+
+
+@pytest.mark.parametrize("architecture", FAMILIES)
+def test_a_single_window_is_shared_by_blas_and_the_threads_come_back(architecture):
+    embed, x = Inference(build_encoder(config_of(architecture), 0), 4), windows(4)
+    blas = lambda: [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+    before, seen = blas(), []
+    with backend.limit_threads(2):
+        forward = type(embed._arrays).__call__
+
+        def watched(self, one):
+            seen.append((backend.n_threads(), max(blas())))
+            return forward(self, one)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(embed._arrays), "__call__", watched)
+            alone = embed(x[:1])
+        assert seen == [(1, 2)] and backend.n_threads() == 2
+        np.testing.assert_allclose(alone, embed(x)[:1], atol=1e-5)
+    assert blas() == before
 
 
 def test_slices_within_slices_run_on_their_own_thread():
