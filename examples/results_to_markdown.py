@@ -171,7 +171,7 @@ def _retrieval(part: str, words: str):
         ]
         if body:
             title = f"Retrieval {words}: top-1 / top-3 / top-5 (interval of top-1), mean and median rank; top-1 less "
-            title += "that of the motion level (interval)"
+            title += "that of the control (interval)"
             table(title, ["distractors", "pool", "chance", *encoders], body)
 
     return draw

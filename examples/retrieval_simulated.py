@@ -2,7 +2,8 @@
 
 Run ``python examples/retrieval_simulated.py > docs/retrieval.md`` (``--quick``: few people, few steps).
 
-The encoder is trained on some people as `biosig demo` trains it, and searched on others. The detector is not trained:
+The encoder is trained on some people as `biosig demo` trains it, and searched on others; the same, shown nothing above
+1 Hz, is the control that knows movement and breath but not the recoil. The detector is not trained:
 it compares whole waveforms, the envelope of the acceleration in the band of the heart's recoil against the slope of the
 PPG, at the best lag within half a second. It is a plain detector, not a bound.
 """
@@ -19,6 +20,7 @@ from tqdm import tqdm
 from biosig.estimators import DistilledEncoder, MaskedAutoencoder
 from biosig.evaluation.bootstrap import bootstrap_mean
 from biosig.evaluation.cohort import Cohort, collect
+from biosig.evaluation.contenders import SLOW_MOVEMENT
 from biosig.evaluation.experiment import DEMO_STEPS
 from biosig.recordings import simulate_cohort
 from biosig.recordings.devices import DEVICES, Device
@@ -43,12 +45,17 @@ def still_windows(n_people: int, device: Device, seed: int) -> tuple[Cohort, np.
     return cohort, use, np.array([size[name] for name in cohort.participants[use]])
 
 
-def trained(cohort: Cohort, use: np.ndarray, n_steps: int) -> DistilledEncoder:
-    """The student of a masked autoencoder of the PPG."""
+def trained(cohort: Cohort, use: np.ndarray, n_steps: int) -> list[DistilledEncoder]:
+    """Two students of a masked autoencoder of the PPG: of the acceleration, and of slow movement alone."""
     settings = {"n_steps": n_steps, "random_state": 0, "verbose": 1}
     who, starts = cohort.participants[use], cohort.table["start"].to_numpy()[use]
     teacher = MaskedAutoencoder(modality="ppg", **settings).fit(cohort.ppg[use], groups=who)
-    return DistilledEncoder(teacher, **settings).fit(cohort.accel[use], cohort.ppg[use], groups=who, starts=starts)
+    return [
+        DistilledEncoder(teacher, front_end=front_end, **settings).fit(
+            cohort.accel[use], cohort.ppg[use], groups=who, starts=starts
+        )
+        for front_end in (None, SLOW_MOVEMENT)
+    ]
 
 
 def carriers(accel: np.ndarray, ppg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -111,12 +118,15 @@ def main() -> None:
     by_size = []
     for device in (DEVICES["e4"], DEVICES["watch"], QUIET):
         cohort, use, _ = still_windows(n_people, device, TRAINED)
-        student = trained(cohort, use, n_steps)
+        student, slow = trained(cohort, use, n_steps)
         cohort, use, size = still_windows(n_people, device, TESTED)
         accel, ppg, people = cohort.accel[use], cohort.ppg[use], cohort.participants[use]
         everybody = np.ones(len(use), dtype=bool)
-        in_time = student.project(accel, in_time=True) @ student.project_ppg(ppg, in_time=True).T
+        in_time, movement = (
+            each.project(accel, in_time=True) @ each.project_ppg(ppg, in_time=True).T for each in (student, slow)
+        )
         row([device.name, "encoder, in time"], in_time, people, everybody)
+        row([device.name, "encoder of slow movement alone, in time"], movement, people, everybody)
         row([device.name, "encoder, pooled"], student.project(accel) @ student.project_ppg(ppg).T, people, everybody)
         row([device.name, "detector"], alike(accel, ppg), people, everybody)
         by_size += [

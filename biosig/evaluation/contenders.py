@@ -20,6 +20,9 @@ ACCEL_MAE = "acceleration MAE"
 SUPERVISED = "supervised"
 RANDOM = "random encoder"
 MOTION = "motion level alone"
+SLOW_STUDENT = "distilled from slow movement alone"
+SLOW_MOVEMENT = {"name": "envelopes", "bands": [[0.2, 0.5], [0.5, 1.0]], "envelope_rate": 16.0}
+"""Front end of the control: what lies below 1 Hz is movement, posture and breath, and hardly anything of the recoil."""
 L2_STUDENT = "L2-distilled student"
 HAND_CRAFTED = "hand-crafted features"
 LOG_SPECTRUM = "log spectrum"
@@ -175,6 +178,7 @@ def line_up(*, full: bool = False, architectures: Sequence[str] = (), own: Seque
     trained = [
         Trained(name=STUDENT, make=_student),
         *(costly if full else []),
+        Trained(name=SLOW_STUDENT, make=_student, settings={"front_end": SLOW_MOVEMENT}),
         Trained(name=ACCEL_MAE, make=_accel_mae),
         Trained(name=SUPERVISED, make=_supervised, learns_from_labels=True),
         Trained(name=RANDOM, make=_accel_mae, settings={"n_steps": 0}),

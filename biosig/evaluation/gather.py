@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from biosig.evaluation.cells import Cell
 from biosig.evaluation.cohort import Cohort
 from biosig.evaluation.compare import Prediction, finite_mean
-from biosig.evaluation.contenders import MOTION, STUDENT, in_time
+from biosig.evaluation.contenders import MOTION, SLOW_STUDENT, STUDENT, in_time
 from biosig.evaluation.people import person_means
 from biosig.evaluation.probe import probe_with_error
 from biosig.evaluation.retrieval import control_queries, retrieval
@@ -112,8 +112,9 @@ class Gathered:
     ) -> dict[str, pd.DataFrame]:
         """Tables of retrieval per contender with a shared space; from PPG to acceleration if `back`.
 
-        With `max_motion` (g) only windows at most that restless are sought, and sought among. All are compared with the
-        motion level as the control, where there is one.
+        With `max_motion` (g) only windows at most that restless are sought, and sought among. Each is compared with a
+        control, where there is one: pooled embeddings with the motion level, those in time with the encoder that was
+        distilled from slow movement alone, for movement has its moments too, and disturbs both sensors in them.
 
         The windows of each fold and seed were placed by encoders of their own and are compared among themselves.
         """
@@ -124,10 +125,12 @@ class Gathered:
         tables = {}
         between = ("ppg", "accel") if back else ("accel", "ppg")
         pair = lambda name: [np.concatenate(self.shared[name][sensor][:, rows]) for sensor in between]
+        control = {name: MOTION for name in self.shared}
+        control |= {name: in_time(SLOW_STUDENT) for name in map(in_time, self.shared) if name in self.shared}
         for name in self.shared:
             table = retrieval(
                 *pair(name),
-                control=pair(MOTION) if MOTION in self.shared and name != MOTION else None,
+                control=pair(control[name]) if control[name] in self.shared and control[name] != name else None,
                 groups=again("participant"),
                 sessions=again("session"),
                 starts=again("start"),

@@ -175,9 +175,10 @@ def _retrieval(results: Results, found: dict[str, pd.DataFrame]) -> Section | No
     words = (
         "A pool holds the partner of a window, recorded at the same time, and others that share no sample with it, "
         "compared by cosine. Figures are expectations over all possible pools. Movement disturbs both sensors, so an "
-        "encoder has to stand clear of the control that knows the motion level alone: on the same windows and draws of "
-        "people, by an interval without zero. In time: compared stretch by stretch, by when the beats fall; otherwise "
-        "by the pooled embedding, which knows what a minute is like."
+        "encoder has to stand clear of its control, on the same windows and draws of people, by an interval without "
+        "zero: pooled embeddings of the motion level alone, those in time of the encoder that sees nothing above 1 Hz, "
+        "because movements fall on moments too. In time: compared stretch by stretch, by when the beats fall; "
+        "otherwise by the pooled embedding, which knows what a minute is like."
     )
     title = "Does acceleration find its own PPG?"
     return Section("retrieval", title, words, plates, tables, ("Intervals, top-5 and ranks", more)) if plates else None

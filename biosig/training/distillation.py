@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from tinygrad import Context, Tensor
 
 from biosig._checks import check_groups
 from biosig.nets.backend import from_numpy, lock, spread_over, to_numpy
-from biosig.nets.encoders import build_encoder
+from biosig.nets.encoders import Encoder, build_encoder
 from biosig.nets.heads import LearnedTemperature, LinearHead, ProjectionHead, TimedHead
 from biosig.nets.parameters import get_weights, set_weights
 from biosig.nets.updates import push
@@ -20,7 +21,8 @@ from biosig.training._steps import RowsOf, begin_from, draw_for, finish, fit, pa
 from biosig.training.augmentation import with_clock_of
 from biosig.training.batches import generator
 from biosig.training.checkpoint import State
-from biosig.training.fitted import Fitted, embed
+from biosig.training.embedding import embed
+from biosig.training.fitted import Fitted
 from biosig.training.frontends import check_input, with_data
 from biosig.training.loop import TrainingOptions
 from biosig.training.pairs import no_negatives, recent_rows
@@ -168,11 +170,7 @@ def train_distilled(
             trained["token_head"] = token_head = LinearHead(student_net.token_width, teacher_net.token_width, rng)
             resampling = from_numpy(objectives.interpolation(student_net.n_tokens, teacher_net.n_tokens))
         if time_weight:
-            n = math.gcd(student_net.n_tokens, teacher_net.n_tokens)
-            timed = [
-                TimedHead(n, net.n_tokens // n * net.token_width, TIMED_HIDDEN, TIMED_FEATURES, rng)
-                for net in (student_net, teacher_net)
-            ]
+            timed = _timed_heads((student_net, teacher_net), rng)
             trained["student_in_time"], trained["teacher_in_time"] = timed
         carried = {"queue": from_numpy(np.zeros((n_keys, teacher_net.n_features), np.float32))} if n_keys else {}
         shift, factor = from_numpy(mean), from_numpy(1 / scale)
@@ -199,9 +197,11 @@ def train_distilled(
             if token_weight:
                 found = found + token_weight * objectives.token_distillation(token_head(said), told, resampling)
             if time_weight:
-                felt, sounded = (head(tokens) for head, tokens in zip(timed, (said, told), strict=True))
+                answer_in_time, key_in_time = (head(tokens) for head, tokens in zip(timed, (said, told), strict=True))
                 in_batch = excluded[:, : int(answer.shape[0])]
-                found = found + time_weight * objectives.info_nce(felt, sounded, in_batch, TIMED_TEMPERATURE, balance)
+                found = found + time_weight * objectives.info_nce(
+                    answer_in_time, key_in_time, in_batch, TIMED_TEMPERATURE, balance
+                )
             return found, assigned
 
         def make_batch(rows_of: RowsOf, step: int, options: TrainingOptions) -> tuple[np.ndarray, ...]:
@@ -256,6 +256,12 @@ def train_distilled(
         if joint:
             heads["joint_teacher"] = get_weights(teacher_net)
         return finish(config, student_net, history, heads)
+
+
+def _timed_heads(nets: Sequence[Encoder], rng: np.random.Generator) -> list[TimedHead]:
+    """One head a sensor, over the shortest stretches that both nets cut a window into."""
+    n = math.gcd(*(net.n_tokens for net in nets))
+    return [TimedHead(n, net.n_tokens // n * net.token_width, TIMED_HIDDEN, TIMED_FEATURES, rng) for net in nets]
 
 
 def _check_settings(

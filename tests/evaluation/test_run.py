@@ -12,7 +12,16 @@ import pytest
 from biosig.evaluation import Contender, Estimator, as_json, as_tables, hand_crafted_features
 from biosig.evaluation.cells import Split
 from biosig.evaluation.cohort import Cohort, with_labels
-from biosig.evaluation.contenders import HAND_CRAFTED, MOTION, ByHand, Trained, WristRate, line_up
+from biosig.evaluation.contenders import (
+    HAND_CRAFTED,
+    MOTION,
+    SLOW_STUDENT,
+    STUDENT,
+    ByHand,
+    WristRate,
+    in_time,
+    line_up,
+)
 from biosig.evaluation.protocol import Budget
 from biosig.evaluation.run import compare_contenders
 from biosig.evaluation.store import Store
@@ -200,17 +209,18 @@ def test_an_interrupted_run_keeps_what_was_finished(tmp_path):
 
 def test_trained_encoders_are_kept_and_their_shared_space_is_searched_both_ways(tmp_path):
     data = cohort(n_people=8)
-    entries = [entry for entry in line_up() if isinstance(entry, Trained)][:1]
+    entries = [entry for entry in line_up() if entry.name in (STUDENT, SLOW_STUDENT)]
     entries[0].settings = {"front_end": "samples"}
     split = np.where(data.participants < "p03", 0, -1)
     found = compare_contenders(data, split, tmp_path, budget=BUDGET, entries=entries)
     assert (tmp_path / "student" / "model.safetensors").exists() and (tmp_path / "teacher" / "README.md").exists()
-    both = {"distilled student", "distilled student, in time"}
-    assert set(found.retrieval) == set(found.retrieval_back) == {*both, MOTION}
-    assert found.retrieval[MOTION].columns.isin(["gap"]).sum() == 0
-    for name in both:
-        rows = found.retrieval[name].merge(found.retrieval[MOTION], on=["scope", "pool"], suffixes=("", "_motion"))
-        np.testing.assert_allclose(rows["gap"], rows["top1"] - rows["top1_motion"], atol=1e-12)
+    controls = {STUDENT: MOTION, in_time(STUDENT): in_time(SLOW_STUDENT), SLOW_STUDENT: MOTION}
+    assert set(found.retrieval) == set(found.retrieval_back) == {*controls, *controls.values()}
+    for table in (found.retrieval, found.retrieval_back):
+        for name, control in controls.items():
+            rows = table[name].merge(table[control], on=["scope", "pool"], suffixes=("", "_control"))
+            np.testing.assert_allclose(rows["gap"], rows["top1"] - rows["top1_control"], atol=1e-12)
+        assert all("gap" not in table[control] for control in (MOTION, in_time(SLOW_STUDENT)))
     assert not found.retrieval["distilled student"].equals(found.retrieval_back["distilled student"])
     # Without the student's cell it is trained again, from the teacher on disk, and is the same to the last bit.
     next((tmp_path / "cells").glob("distilled*.npz")).unlink()
