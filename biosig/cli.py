@@ -13,6 +13,8 @@ from biosig import __version__
 from biosig.commands import learning, preparing
 from biosig.commands.arguments import ARCHITECTURES, count, positive, share
 
+_GATES = [10.0, 20.0, 50.0]  # mg
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status: 0, 2 for an error said in one line, 130 after Ctrl-C."""
@@ -61,28 +63,19 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
 
     experiment = commands.add_parser("experiment", help="the same comparison on recordings")
-    experiment.add_argument("--train", type=Path, nargs="+", required=True, metavar="DIR", help="folders of recordings")
-    experiment.add_argument(
-        "--test",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="DIR",
-        help="folders of recordings of other people; without it, participant-wise folds over --train",
-    )
-    experiment.add_argument("--out", type=Path, required=True, help="folder for the results")
-    experiment.add_argument(
-        "--folds", type=count, default=5, help="participant-wise folds without --test (%(default)s)"
-    )
-    experiment.add_argument("--stride", type=positive, default=30.0, help="seconds between windows (%(default)s)")
-    experiment.add_argument(
-        "--same-people", action="store_true", help="equal names in different folders are the same person"
-    )
-    experiment.add_argument(
-        "--labels", type=Path, metavar="FILE", help="CSV of what is known of people: participant and a column a label"
-    )
-    _training_options(experiment, full=True, gates=[10.0, 20.0, 50.0])
+    _recordings_options(experiment)
+    _training_options(experiment, full=True, gates=_GATES)
     experiment.set_defaults(run=_experiment)
+
+    evaluate = commands.add_parser(
+        "evaluate", help="what trained encoders are worth on recordings: only probes are fitted"
+    )
+    evaluate.add_argument(
+        "encoders", nargs="+", metavar="ENCODER", help="folder of an encoder, or accel-small or ppg-small"
+    )
+    _recordings_options(evaluate)
+    _measuring_options(evaluate, gates=_GATES)
+    evaluate.set_defaults(run=_evaluate)
 
     preparing.add(commands)
     learning.add(commands)
@@ -90,6 +83,27 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="what this machine can do: device, compiler, threads, versions")
     doctor.set_defaults(run=_doctor)
     return parser
+
+
+def _recordings_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--train", type=Path, nargs="+", required=True, metavar="DIR", help="folders of recordings")
+    parser.add_argument(
+        "--test",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="folders of recordings of other people; without it, participant-wise folds over --train",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--folds", type=count, default=5, help="participant-wise folds without --test (%(default)s)")
+    parser.add_argument("--stride", type=positive, default=30.0, help="seconds between windows (%(default)s)")
+    parser.add_argument(
+        "--same-people", action="store_true", help="equal names in different folders are the same person"
+    )
+    parser.add_argument(
+        "--labels", type=Path, metavar="FILE", help="CSV of what is known of people: participant and a column a label"
+    )
 
 
 def _training_options(parser: argparse.ArgumentParser, *, full: bool, gates: list[float]) -> None:
@@ -107,6 +121,11 @@ def _training_options(parser: argparse.ArgumentParser, *, full: bool, gates: lis
         default=full,
         help="compare the costly variants too (%(default)s)",
     )
+    parser.add_argument("--seeds", type=count, help="times everything is trained anew (1)")
+    _measuring_options(parser, gates=gates)
+
+
+def _measuring_options(parser: argparse.ArgumentParser, *, gates: list[float]) -> None:
     parser.add_argument(
         "--label-shares",
         type=share,
@@ -123,7 +142,6 @@ def _training_options(parser: argparse.ArgumentParser, *, full: bool, gates: lis
         help="stillness gates, mg: training is at the widest, errors and coverage are told at each "
         f"({' '.join(f'{gate:g}' for gate in gates)})",
     )
-    parser.add_argument("--seeds", type=count, help="times everything is trained anew (1)")
     parser.add_argument("--seed", type=int, default=0, help="makes the run repeat exactly (%(default)s)")
 
 
@@ -153,18 +171,31 @@ def _experiment(options: argparse.Namespace) -> None:
         options.train,
         options.test,
         options.out,
-        n_folds=options.folds,
-        stride=options.stride,
         architectures=options.architecture,
         n_steps=options.steps,
-        same_people=options.same_people,
-        labels=options.labels,
         full=options.full,
-        label_shares=options.label_shares or (),
         n_seeds=options.seeds or 1,
-        gates=[gate / 1000 for gate in options.gates],
-        random_state=options.seed,
+        **_given(options),
     )
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from biosig.evaluation.experiment import evaluate
+
+    evaluate(options.encoders, options.train, options.test, options.out, **_given(options))
+
+
+def _given(options: argparse.Namespace) -> dict:
+    """How recordings are cut, split and measured, as `experiment` and `evaluate` take it."""
+    return {
+        "n_folds": options.folds,
+        "stride": options.stride,
+        "same_people": options.same_people,
+        "labels": options.labels,
+        "label_shares": options.label_shares or (),
+        "gates": [gate / 1000 for gate in options.gates],
+        "random_state": options.seed,
+    }
 
 
 def _doctor(options: argparse.Namespace) -> None:

@@ -42,7 +42,9 @@ def check_outputs(folder, n_participants):
             assert 0 < cells[encoder, target]["coverage"] <= 1
             assert cells[encoder, target]["n_participants"] == n_participants
     assert ("training mean", "heart_rate") in cells
-    assert {row["encoder"] for row in results["retrieval"]} == {"distilled student", "motion level alone"}
+    students = ("distilled student", "distilled from slow movement alone")
+    sought = {*students, *(f"{name}, in time" for name in students), "motion level alone"}
+    assert {row["encoder"] for row in results["retrieval"]} == sought
     assert results["provenance"]["seed"] == 0 and len(results["provenance"]["data_hash"]) == 64
     page = (folder / "report.html").read_text()
     assert page.count("<svg") >= 4 and page.count("<script") == 1

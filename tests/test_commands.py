@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -168,3 +169,20 @@ class TestBadInput:
         with pytest.raises(SystemExit) as caught:
             main(["pretrain", str(windows), "--out", "x", *wrong])
         assert caught.value.code == 2 and "Traceback" not in capsys.readouterr().err
+
+
+def test_evaluate_measures_trained_encoders_without_training(recordings, tmp_path, capsys):
+    given = ["--train", str(recordings), "--folds", "3"]
+    assert main(["evaluate", "accel-small", "ppg-small", *given, "--out", str(tmp_path / "out")]) == 0
+    found = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert found["reference"] == "accel-small" and not found["training"] and not found["retrieval"]
+    rows = {row["encoder"]: row for row in found["comparison"] if row["target"] == "heart_rate"}
+    assert {"accel-small", "ppg-small", "hand-crafted features", "training mean"} <= rows.keys()
+    assert rows["ppg-small"]["mae"] < rows["training mean"]["mae"]
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_evaluate_refuses_encoders_of_different_windows(recordings, teacher, tmp_path, capsys):
+    out = str(tmp_path / "out")
+    said = fails_in_one_line(capsys, "evaluate", "accel-small", str(teacher), "--train", str(recordings), "--out", out)
+    assert "20 s at 32 Hz, 60 s at 64 Hz" in said

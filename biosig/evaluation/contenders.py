@@ -9,9 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from biosig.estimators import ContrastiveEncoder, DistilledEncoder, MaskedAutoencoder, SupervisedEncoder
+from biosig.estimators import (
+    ContrastiveEncoder,
+    DistilledEncoder,
+    MaskedAutoencoder,
+    SupervisedEncoder,
+    load_encoder,
+)
 from biosig.evaluation.handcrafted import hand_crafted_features, log_spectrum
 from biosig.evaluation.protocol import Budget, Contender, Estimator, Training, source_digest
+from biosig.evaluation.results import hash_arrays
 from biosig.heart import wrist_heart_rate
 
 STUDENT = "distilled student"
@@ -117,6 +124,28 @@ def _supervised(training: Training, settings: dict[str, Any]):
     return SupervisedEncoder(**settings).fit(training.accel, training.targets.to_numpy(), groups=training.groups)
 
 
+class Saved(Contender):
+    """An encoder that was trained before: it takes part as it is, and learns nothing.
+
+    Parameters
+    ----------
+    source : str or path
+        Folder, or the name of a shipped encoder, see `biosig.load_encoder`.
+    """
+
+    def __init__(self, source):
+        self.encoder = load_encoder(source)
+        self.name, self.sees = str(source), self.encoder.config_["modality"]
+
+    def embed(self, windows: np.ndarray, sampling_rate: float) -> np.ndarray:
+        """Embed windows of the rate and length that the encoder takes."""
+        return self.encoder.transform(windows)
+
+    def identity(self) -> str:
+        """Name and weights."""
+        return f"{self.name} {hash_arrays([values for _, values in sorted(self.encoder.weights_.items())])}"
+
+
 class ByHand(Contender):
     """Features computed by a function of windows and sampling rate, without learning."""
 
@@ -191,8 +220,37 @@ def line_up(*, full: bool = False, architectures: Sequence[str] = (), own: Seque
         for family in architectures
         for entry in (*trained, *ceilings)
     ]
+    return _checked([*trained, *ceilings, *others, *_untrained(), *own])
+
+
+def line_up_saved(sources: Sequence) -> list[Contender]:
+    """Return who takes part where nothing is trained: these encoders, and what a scientist would try first.
+
+    Parameters
+    ----------
+    sources : sequence of str or path
+        See `Saved`; encoders of acceleration stand first, those of PPG are ceilings.
+
+    Raises
+    ------
+    ValueError
+        When two of them have the same name, or take windows of different rates or lengths.
+    """
+    saved = [Saved(source) for source in sources]
+    shapes = {(one.encoder.config_["sampling_rate"], one.encoder.config_["n_samples"]) for one in saved}
+    if len(shapes) > 1:
+        found = ", ".join(f"{n / rate:g} s at {rate:g} Hz" for rate, n in sorted(shapes))
+        raise ValueError(f"the encoders take different windows ({found}); compare those of one kind at a time")
+    first, last = ([one for one in saved if one.sees == sensor] for sensor in ("accel", "ppg"))
+    return _checked([*first, *_untrained(), *last])
+
+
+def _untrained() -> list[Contender]:
     by_hand = [ByHand(HAND_CRAFTED, hand_crafted_features), ByHand(LOG_SPECTRUM, log_spectrum)]
-    entries = [*trained, *ceilings, *others, *by_hand, *(WristRate(method) for method in WRIST_METHODS), *own]
+    return [*by_hand, *(WristRate(method) for method in WRIST_METHODS)]
+
+
+def _checked(entries: list[Contender]) -> list[Contender]:
     names = [entry.name for entry in entries]
     twice = sorted({name for name in names if names.count(name) > 1 or name == MOTION})
     if twice:

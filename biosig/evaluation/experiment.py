@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from biosig.evaluation.cohort import collect, with_labels
-from biosig.evaluation.contenders import line_up
+from biosig.evaluation.contenders import Saved, line_up, line_up_saved
 from biosig.evaluation.probe import participant_folds
 from biosig.evaluation.protocol import Budget, Contender
 from biosig.evaluation.results import Results
@@ -146,9 +146,100 @@ def experiment(
     ValueError
         No recording can be used; training and test share a person or a recording.
     """
+    return _on_recordings(
+        train,
+        test,
+        out,
+        n_folds=n_folds,
+        stride=stride,
+        same_people=same_people,
+        labels=labels,
+        gates=gates,
+        budget=Budget(architecture=architectures[0], n_steps=EXPERIMENT_STEPS if n_steps is None else n_steps),
+        entries=line_up(full=full, architectures=architectures[1:], own=own),
+        label_shares=label_shares,
+        n_seeds=n_seeds,
+        random_state=random_state,
+        title="biosig experiment",
+    )
+
+
+def evaluate(
+    encoders: Sequence[str | Path],
+    train: Sequence[Path],
+    test: Sequence[Path],
+    out: Path,
+    *,
+    n_folds: int = 5,
+    stride: float = 30.0,
+    same_people: bool = False,
+    labels: Path | None = None,
+    label_shares: Sequence[float] = (),
+    gates: Sequence[float] = (0.01, 0.02, 0.05),
+    random_state: int = 0,
+) -> Results:
+    """Measure encoders that were trained before on recordings; only the probes are fitted.
+
+    Parameters
+    ----------
+    encoders : sequence of str or path
+        Folders written by ``save``, or names of shipped encoders. Windows are cut as they take them; the first encoder
+        of acceleration is the reference.
+    train : sequences of path
+        Folders of recordings on whose labels the probes are fitted.
+    test, out, n_folds, stride, same_people, labels, label_shares, gates, random_state
+        See `experiment`.
+
+    Returns
+    -------
+    results : Results
+
+    Raises
+    ------
+    ValueError
+        As `experiment`, and for encoders that take different windows.
+    """
+    entries = line_up_saved(encoders)
+    config = next(entry for entry in entries if isinstance(entry, Saved)).encoder.config_
+    return _on_recordings(
+        train,
+        test,
+        out,
+        n_folds=n_folds,
+        stride=stride,
+        same_people=same_people,
+        labels=labels,
+        gates=gates,
+        sampling_rate=config["sampling_rate"],
+        length=config["n_samples"] / config["sampling_rate"],
+        budget=Budget(n_steps=0),
+        entries=entries,
+        label_shares=label_shares,
+        random_state=random_state,
+        title="biosig evaluate",
+    )
+
+
+def _on_recordings(
+    train: Sequence[Path],
+    test: Sequence[Path],
+    out: Path,
+    *,
+    n_folds: int,
+    same_people: bool,
+    labels: Path | None,
+    gates: Sequence[float],
+    stride: float,
+    sampling_rate: float = 64.0,
+    length: float = 60.0,
+    **comparison,
+) -> Results:
+    """Read and cut the recordings, split the people, and `run` the comparison."""
     check_folder(out)
     recordings, tested, skipped, notes = read_people(train, test, same_people=same_people)
-    cohort, too_short = collect(recordings, gate=_widest(gates), stride=stride)
+    cohort, too_short = collect(
+        recordings, gate=_widest(gates), stride=stride, sampling_rate=sampling_rate, length=length
+    )
     del recordings
     if labels is not None:
         cohort = with_labels(cohort, pd.read_csv(labels, dtype={"participant": str}))
@@ -165,20 +256,7 @@ def experiment(
                 + (f" (left out: {left_out})" if left_out else "")
             )
         split = participant_folds(cohort.participants, n_folds)
-    return run(
-        cohort,
-        split,
-        out,
-        budget=Budget(architecture=architectures[0], n_steps=EXPERIMENT_STEPS if n_steps is None else n_steps),
-        entries=line_up(full=full, architectures=architectures[1:], own=own),
-        label_shares=label_shares,
-        n_seeds=n_seeds,
-        gates=gates,
-        random_state=random_state,
-        skipped=[*skipped, *too_short],
-        notes=notes,
-        title="biosig experiment",
-    )
+    return run(cohort, split, out, gates=gates, skipped=[*skipped, *too_short], notes=notes, **comparison)
 
 
 def _widest(gates: Sequence[float]) -> Gate:
