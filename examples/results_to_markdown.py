@@ -150,29 +150,25 @@ def labels(results: dict) -> None:
 
 
 def _retrieval(part: str, words: str):
+    def first(row: dict) -> str:
+        low, high = (percent(end) for end in row["ci95"])
+        found = f"{percent(row['top1'])} % ({low} to {high})"
+        if row.get("gap") is None:
+            return found
+        low, high = (percent(end, "+.1f") for end in row["gap_ci95"])
+        return f"{found}; {percent(row['gap'], '+.1f')} ({low} to {high})"
+
+    def further(row: dict) -> str:
+        tops = " / ".join(percent(row[top]) for top in ("top3", "top5"))
+        return f"{tops} %, rank {row['mean_rank']:.2f}, median {row['median_rank']:.2f}"
+
     def draw(results: dict) -> None:
-        rows = {(row["encoder"], row["scope"], row["pool"]): row for row in results[part]}
-        encoders = unique(results[part], "encoder")
-
-        def cell(row: dict | None) -> str:
-            if row is None:
-                return "-"
-            low, high = (percent(end) for end in row["ci95"])
-            tops = " / ".join(percent(row[top]) for top in ("top1", "top3", "top5"))
-            found = f"{tops} % ({low} to {high}), rank {row['mean_rank']:.2f}, median {row['median_rank']:.2f}"
-            if row.get("gap") is None:
-                return found
-            low, high = (f"{100 * end:+.1f}" for end in row["gap_ci95"])
-            return f"{found}; {100 * row['gap']:+.1f} ({low} to {high})"
-
-        body = [
-            [scope, pool, f"{100 / pool:.2g} %", *(cell(rows.get((encoder, scope, pool))) for encoder in encoders)]
-            for scope, pool in dict.fromkeys(key[1:] for key in rows)
-        ]
-        if body:
-            title = f"Retrieval {words}: top-1 / top-3 / top-5 (interval of top-1), mean and median rank; top-1 less "
-            title += "that of the control (interval)"
-            table(title, ["distractors", "pool", "chance", *encoders], body)
+        for scope in unique(results[part], "scope"):
+            rows = [row for row in results[part] if row["scope"] == scope]
+            pools = {pool: f"pool {pool} (chance {100 / pool:.2g} %)" for pool in unique(rows, "pool")}
+            title = f"Retrieval {words}, {scope} people"
+            wide(f"{title}: top-1 (interval); less that of the control (interval)", rows, "pool", pools, first)
+            wide(f"{title}: top-3 / top-5, mean and median rank", rows, "pool", pools, further)
 
     return draw
 
