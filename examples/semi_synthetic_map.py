@@ -103,6 +103,10 @@ def error_cell(row: pd.Series) -> str:
     return f"**{text}**" if row["ahead"] else f"{text}{' *' if row['works'] else ''}"
 
 
+def found_first(row: pd.Series) -> str:
+    return "-" if np.isnan(row["top1_in_time"]) else f"{100 * row['top1_in_time']:.0f} %"
+
+
 def draw(found: pd.DataFrame, path: Path) -> None:
     """One map a share: colour for the error against the best rival, a ring where every interval excludes zero."""
     from matplotlib.figure import Figure
@@ -164,10 +168,10 @@ def main() -> None:
         accel = collect(changed, gate=Gate(), progress=False)[0].accel
         store = Store(options.out / "cells", **common, size=size, sensor=vars(sensor))
         # Windows, targets and gate are those of the recordings as they are: the same in every cell.
-        table, found_first = one_cell(replace(cohort, accel=accel), base, store, shares, options.seed)
+        table, first = one_cell(replace(cohort, accel=accel), base, store, shares, options.seed)
         for (share, n_labelled), part in table.groupby(["share", "n_labelled"]):
             about = {"size_mg": size, "sensor": sensor.name, "share": share, "n_labelled": n_labelled}
-            about["top1_in_time"] = found_first
+            about["top1_in_time"] = first
             rows.append({**about, **verdict(part)})
         options.out.mkdir(parents=True, exist_ok=True)
         pd.DataFrame(rows).to_csv(options.out / "map.csv", index=False)
@@ -181,7 +185,7 @@ def main() -> None:
         print("\nBold: below every rival, all intervals excluding zero. Star: below the training mean alone.")
     words = f"Share of windows whose PPG is found first among {POOL} by the moments of the beats"
     part = found[found["n_labelled"] == found["n_labelled"].max()]
-    print(markdown(part, words, lambda row: f"{100 * row['top1_in_time']:.0f} %"))
+    print(markdown(part, words, found_first))
     draw(found, options.out / "map.svg")
 
 
