@@ -1,6 +1,7 @@
 """scikit-learn estimators: signal steps, PPG targets, encoders."""
 
-from biosig.estimators.encoders import ContrastiveEncoder, DistilledEncoder, MaskedAutoencoder, SupervisedEncoder
+from biosig.estimators.distilled import DistilledEncoder
+from biosig.estimators.encoders import ContrastiveEncoder, MaskedAutoencoder, SupervisedEncoder
 from biosig.estimators.participant_mean import ParticipantMean
 from biosig.estimators.preprocessing import (
     BandEnvelope,
