@@ -186,3 +186,11 @@ def test_evaluate_refuses_encoders_of_different_windows(recordings, teacher, tmp
     out = str(tmp_path / "out")
     said = fails_in_one_line(capsys, "evaluate", "accel-small", str(teacher), "--train", str(recordings), "--out", out)
     assert "20 s at 32 Hz, 60 s at 64 Hz" in said
+
+
+def test_evaluate_refuses_a_file_as_the_folder_for_results(recordings, tmp_path, capsys):
+    (tmp_path / "out").write_text("mine")
+    said = fails_in_one_line(
+        capsys, "evaluate", "accel-small", "--train", str(recordings), "--out", str(tmp_path / "out")
+    )
+    assert "out is a file; give the name of a folder" in said and (tmp_path / "out").read_text() == "mine"

@@ -218,6 +218,8 @@ def _keep_encoders(part: Split, entries: Sequence[Contender], out: Path, n_folds
 
 def check_folder(out: Path) -> None:
     """Fail before hours of work, not after: the folder must be there, or be possible to make, and take a file."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file; give the name of a folder for the results")
     out.mkdir(parents=True, exist_ok=True)
     probe_file = out / ".biosig-can-write"
     probe_file.touch()
