@@ -18,7 +18,6 @@ from biosig.estimators import (
 )
 from biosig.evaluation.handcrafted import hand_crafted_features, log_spectrum
 from biosig.evaluation.protocol import Budget, Contender, Estimator, Training, source_digest
-from biosig.evaluation.results import hash_arrays
 from biosig.heart import wrist_heart_rate
 
 STUDENT = "distilled student"
@@ -142,8 +141,10 @@ class Saved(Contender):
         return self.encoder.transform(windows)
 
     def identity(self) -> str:
-        """Name and weights."""
-        return f"{self.name} {hash_arrays([values for _, values in sorted(self.encoder.weights_.items())])}"
+        """Name, weights and settings."""
+        from biosig.nets.weights import content_hash
+
+        return f"{self.name} {content_hash(self.encoder.weights_, self.encoder.config_)}"
 
 
 class ByHand(Contender):

@@ -137,7 +137,8 @@ def retrieval(
         Length of a window in s.
     control : (queries, gallery), optional
         Of something else that may find the same windows, such as the motion level (`control_queries`): the difference
-        of both top-1, on the queries that both have, is told with an interval over the same draws of participants.
+        of both top-1 is told with an interval over the same draws of participants. Windows that the control lacks are
+        left out of everything, so that both are sought among the same.
     pool_sizes : sequence of int
         Windows in a pool, the match included. A query with too few distractors is left out of that size, and a size
         that no query can fill is left out of the table; pools are never shrunk.
