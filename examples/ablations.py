@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from biosig.evaluation import Budget, hash_arrays
-from biosig.evaluation.ablations import ABLATIONS, run_ablations
+from biosig.evaluation.ablations import ABLATIONS, AS_IS, run_ablations
 from biosig.evaluation.cohort import collect
 from biosig.evaluation.store import Store
 from biosig.recordings import simulate_cohort
@@ -45,12 +45,21 @@ def main() -> None:
     for target, part in table.groupby("target", sort=False):
         print(f"\n**{target}**\n\n| part | change | MAE | against the recipe | top-1 of 64 | in time |")
         print("|---|---|---:|---:|---:|---:|")
-        for row in part.itertuples():
-            low, high = (f"{100 * end:+.0f}" for end in (row.relative_low, row.relative_high))
-            gap = "-" if np.isnan(row.relative) else f"{100 * row.relative:+.0f} % ({low} to {high})"
+        for row in part[part["reference"] == AS_IS].itertuples():
             tops = ("-" if np.isnan(top) else f"{100 * top:.1f} %" for top in (row.top1, row.top1_in_time))
             mae = row.reason or f"{row.mae:.2f}"
-            print(f"| {row.group} | {row.change} | {mae} | {gap} | {' | '.join(tops)} |")
+            print(f"| {row.group} | {row.change} | {mae} | {gap(row)} | {' | '.join(tops)} |")
+        others = part[part["reference"] != AS_IS]
+        if len(others):
+            print(f"\nOf {target}, students of less than the recipe's size against encoders of its size:\n")
+            print("| student | against | difference |\n|---|---|---:|")
+            print("\n".join(f"| {row.change} | {row.reference} | {gap(row)} |" for row in others.itertuples()))
+
+
+def gap(row) -> str:
+    """The error over that of the reference, with its interval."""
+    low, high = (f"{100 * end:+.0f}" for end in (row.relative_low, row.relative_high))
+    return "-" if np.isnan(row.relative) else f"{100 * row.relative:+.0f} % ({low} to {high})"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,15 @@ from biosig.estimators import DistilledEncoder
 from biosig.evaluation.bootstrap import bootstrap_difference, bootstrap_mean
 from biosig.evaluation.cells import Split
 from biosig.evaluation.cohort import Cohort
-from biosig.evaluation.contenders import MASKED, Trained, fit_teacher
+from biosig.evaluation.contenders import (
+    ACCEL_CONTRASTIVE,
+    ACCEL_MAE,
+    MASKED,
+    SUPERVISED,
+    Trained,
+    fit_teacher,
+    line_up,
+)
 from biosig.evaluation.probe import probe
 from biosig.evaluation.protocol import Budget, Training
 from biosig.evaluation.results import hash_arrays
@@ -26,7 +34,10 @@ from biosig.training.augmentation import PRESETS
 
 AS_IS = "as it is"
 POOL = 64
-_COLUMNS = ["group", "change", "target", "mae", "ci95_low", "ci95_high", "relative", "relative_low", "relative_high"]
+RIVALS = (ACCEL_MAE, ACCEL_CONTRASTIVE, SUPERVISED)
+"""Encoders of the recipe's size that have no teacher; smaller students are compared with them too."""
+_COLUMNS = ["group", "change", "target", "mae", "ci95_low", "ci95_high"]
+_COLUMNS += ["reference", "relative", "relative_low", "relative_high"]
 _COLUMNS += ["top1", "top1_in_time", "pool", "n_windows", "n_participants", "reason"]
 
 
@@ -49,6 +60,10 @@ class Ablation:
         Whether windows of the same person are put into a batch together.
     untaught : bool
         Whether the teacher comes without training of its own.
+    alone : str
+        Name of the encoder without a teacher, see `line_up`, that stands here in place of a student.
+    references : tuple of str
+        Names of the changes that this one is compared with, so far as they stand before it.
     """
 
     group: str
@@ -59,6 +74,8 @@ class Ablation:
     paired: bool = True
     hard_negatives: bool = True
     untaught: bool = False
+    alone: str = ""
+    references: tuple[str, ...] = (AS_IS,)
 
 
 def without_axes(axes: Sequence[int]) -> Callable[[Cohort], Cohort]:
@@ -138,7 +155,9 @@ ABLATIONS: tuple[Ablation, ...] = (
     Ablation("front end", "samples", {"front_end": "samples"}),
     Ablation("family", "transformer", {"architecture": "transformer"}),
     Ablation("family", "efficientnet", {"architecture": "efficientnet"}),
-    *(Ablation("size", size, {"size": size}) for size in ("micro", "mini", "small")),
+    *(Ablation("without a teacher", name, alone=name) for name in RIVALS),
+    *(Ablation("size", size, {"size": size}, references=(AS_IS, *RIVALS)) for size in ("micro", "mini")),
+    Ablation("size", "small", {"size": "small"}),
     Ablation("teacher", "trained on with the student", {"joint": True}),
     Ablation("teacher", "trained with the student from scratch", {"joint": True}, untaught=True),
     Ablation("axes", "z left out", change=without_axes([2])),
@@ -166,6 +185,15 @@ def _student(ablation: Ablation) -> Callable[[Training, dict[str, Any]], Any]:
     return make
 
 
+def _entry(ablation: Ablation) -> Trained:
+    """Who is trained; without a bar of its own, as one runs over all changes."""
+    quiet = {**ablation.settings, "verbose": 0}
+    if not ablation.alone:
+        return Trained(name=f"{ablation.group}: {ablation.name}", make=_student(ablation), settings=quiet)
+    entry = next(entry for entry in line_up(full=True) if entry.name == ablation.alone)
+    return replace(cast(Trained, entry), settings=quiet)
+
+
 def run_ablations(
     cohort: Cohort,
     split: np.ndarray,
@@ -188,7 +216,7 @@ def run_ablations(
         Where finished students are kept.
     budget : Budget
     ablations : sequence of Ablation
-        The first is the recipe that the others are compared with.
+        The first is the recipe, named `AS_IS`, that the others are compared with.
     n_seeds, random_state
         Trainings of each, and the first seed.
     n_boot : int
@@ -197,15 +225,15 @@ def run_ablations(
     Returns
     -------
     pandas.DataFrame
-        One row a change and target: `group`, `change`, `target`, `mae` with interval, `relative` (this error over
-        that of the recipe, less 1; positive where the change does harm) with interval where both have the same
-        windows, `top1` of retrieval across people at `pool`, by pooled embeddings and `top1_in_time`, `n_windows`,
+        One row a change, target and reference: `group`, `change`, `target`, `mae` with interval, `reference` (the
+        change compared with), `relative` (this error over that of the reference, less 1; positive where the change
+        does harm) with interval where both have the same windows, `top1` of retrieval across people at `pool`, by
+        pooled embeddings and `top1_in_time` (NaN where there are fewer windows or no teacher), `n_windows`,
         `n_participants`, `reason` where it failed.
     """
     errors: dict[str, dict[str, np.ndarray]] = {}
     rows = []
     for ablation in tqdm(ablations, desc="ablations", unit="change"):
-        label = f"{ablation.group}: {ablation.name}"
         try:
             changed = cohort if ablation.change is None else ablation.change(cohort)
             found = [
@@ -213,22 +241,26 @@ def run_ablations(
                 for number in range(n_seeds)
             ]
         except (ValueError, FloatingPointError) as failure:
-            tqdm.write(f"{label}: left out ({failure})")
+            tqdm.write(f"{ablation.group}, {ablation.name}: left out ({failure})")
             for target in cohort.targets.columns:
-                rows.append([ablation.group, ablation.name, target, *[np.nan] * 8, POOL, 0, 0, str(failure)])
+                row = [ablation.group, ablation.name, target, *[np.nan] * 3, AS_IS, *[np.nan] * 5, POOL, 0, 0]
+                rows.append([*row, str(failure)])
             continue
         tops = np.mean([top for _, top in found], axis=0)
         for target in cohort.targets.columns:
             error = np.mean([each[target] for each, _ in found], axis=0)
-            errors.setdefault(target, {})[label] = error
             mae = bootstrap_mean(error, cohort.participants, n_boot=n_boot, random_state=random_state)
-            base = next(iter(errors[target].values()))
-            relative: Sequence[float] = (np.nan,) * 3
-            if ablation.paired and base is not error:
-                gap = bootstrap_difference(error, base, cohort.participants, n_boot=n_boot, random_state=random_state)
-                relative = gap.relative[:3]
-            row = [ablation.group, ablation.name, target, *mae[:3], *relative, *tops, POOL]
-            rows.append([*row, mae.n_windows, mae.n_participants, ""])
+            before = errors.setdefault(target, {})
+            for reference in ablation.references:
+                relative: Sequence[float] = (np.nan,) * 3
+                if ablation.paired and reference in before:
+                    gap = bootstrap_difference(
+                        error, before[reference], cohort.participants, n_boot=n_boot, random_state=random_state
+                    )
+                    relative = gap.relative[:3]
+                row = [ablation.group, ablation.name, target, *mae[:3], reference, *relative, *tops, POOL]
+                rows.append([*row, mae.n_windows, mae.n_participants, ""])
+            before.setdefault(ablation.name, error)
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
@@ -242,12 +274,7 @@ def _one(cohort: Cohort, split, store: Store, budget: Budget, ablation: Ablation
     data = hash_arrays([cohort.accel]) if ablation.change is not None else ""
     changed = Store(store.folder, **store.facts, changed=data) if data else store
     part = Split(cohort, train, usable, test, budget, seed, changed)
-    entry = Trained(
-        name=f"{ablation.group}: {ablation.name}",
-        make=_student(ablation),
-        settings={**ablation.settings, "verbose": 0},  # one bar over all changes
-    )
-    cell = part.cell(entry)
+    cell = part.cell(_entry(ablation))
     if cell.reason or cell.features is None:
         raise ValueError(cell.reason)
     held = np.isin(usable, test)

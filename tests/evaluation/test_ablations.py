@@ -16,6 +16,7 @@ from biosig.evaluation.ablations import (
     stiller,
     without_axes,
 )
+from biosig.evaluation.contenders import ACCEL_MAE
 from biosig.evaluation.store import Store
 from biosig.training.augmentation import PRESETS
 from tests.evaluation.test_run import BUDGET, LENGTH, RATE, cohort
@@ -50,6 +51,8 @@ def test_the_table_of_changes_can_be_built():
                 for settings in (PRESETS, changed.augment)
             ]
             assert any(rates[0]) and not any(rates[1]), one.name
+        before = {other.name for other in ABLATIONS[: ABLATIONS.index(one)]}
+        assert one.name == AS_IS or set(one.references) <= before, f"{one.name} is compared with what comes later"
     assert len({one.group for one in ABLATIONS}) >= 10
 
 
@@ -59,6 +62,8 @@ def test_each_change_is_compared_with_the_recipe_and_a_failure_is_a_row(tmp_path
     changes = [
         Ablation("recipe", AS_IS, plain),
         Ablation("temperature", "same", plain),
+        Ablation("without a teacher", ACCEL_MAE, plain, alone=ACCEL_MAE),
+        Ablation("size", "micro", {**plain, "size": "micro"}, references=(AS_IS, ACCEL_MAE)),
         Ablation("window", "too long", plain, change=shorter(100.0)),
         Ablation("gate", "tight", plain, change=stiller(0.02), paired=False),
     ]
@@ -67,6 +72,12 @@ def test_each_change_is_compared_with_the_recipe_and_a_failure_is_a_row(tmp_path
     table = run_ablations(data, split, store, budget=BUDGET, ablations=changes, n_boot=50)
     rate = table[table["target"] == "heart_rate"].set_index("change")
     assert rate.loc[AS_IS, "mae"] > 0 and np.isnan(rate.loc[AS_IS, "relative"]) and rate.loc[AS_IS, "n_windows"] == 15
+    small = rate.loc["micro"].set_index("reference")
+    own = {name: rate.loc[name, "mae"] for name in (AS_IS, ACCEL_MAE)}
+    for reference in (AS_IS, ACCEL_MAE):
+        gap = small.loc[reference]
+        assert gap["relative"] == pytest.approx(gap["mae"] / own[reference] - 1)
+        assert gap["relative_low"] <= gap["relative"] <= gap["relative_high"]
     assert rate.loc["same", "relative"] == pytest.approx(0, abs=1e-6)
     assert "expected less" in rate.loc["too long", "reason"] and np.isnan(rate.loc["too long", "mae"])
     assert 0 < rate.loc["tight", "n_windows"] < 15 and np.isnan(rate.loc["tight", "relative"])
