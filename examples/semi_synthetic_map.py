@@ -87,6 +87,10 @@ def verdict(table: pd.DataFrame) -> dict[str, float | str | bool]:
     }
 
 
+def labels_of(n_people: int) -> str:
+    return f"labels of {n_people} {'person' if n_people == 1 else 'people'}"
+
+
 def markdown(found: pd.DataFrame, words: str, cell: Callable[[pd.Series], str]) -> str:
     """Rows of beat sizes, columns of sensors."""
     sensors = list(dict.fromkeys(found["sensor"]))
@@ -101,6 +105,24 @@ def error_cell(row: pd.Series) -> str:
     """The student's error, and against the best rival; marked where it is below."""
     text = f"{row['mae']:.1f} ({100 * row['relative']:+.0f} %)"
     return f"**{text}**" if row["ahead"] else f"{text}{' *' if row['works'] else ''}"
+
+
+def requirement(found: pd.DataFrame, holds: str) -> str:
+    """Per sensor and number of labelled people: the beat from which on `holds` at every size, and the gain there."""
+    labelled = sorted(found["n_labelled"].unique())
+    lines = [
+        "| sensor | " + " | ".join(map(labels_of, labelled)) + " |",
+        "|---|" + "---:|" * len(labelled),
+    ]
+    for sensor in dict.fromkeys(found["sensor"]):
+        cells = []
+        for n_labelled in labelled:
+            part = found[(found["sensor"] == sensor) & (found["n_labelled"] == n_labelled)].sort_values("size_mg")
+            part = part[part[holds][::-1].cummin()[::-1]]
+            row = part.iloc[0] if len(part) else None
+            cells.append("-" if row is None else f"{row['size_mg']:g} mg ({100 * row['relative']:+.0f} %)")
+        lines.append(f"| {sensor} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def found_first(row: pd.Series) -> str:
@@ -125,7 +147,7 @@ def draw(found: pd.DataFrame, path: Path) -> None:
                 ax.plot(*where, "o", ms=26, mfc="none", mec="black")
         ax.set_xticks(range(grid.shape[1]), grid.columns, rotation=35, ha="right")
         ax.set_yticks(range(grid.shape[0]), [f"{size:g}" for size in grid.index])
-        ax.set(xlabel="step of the sensor", title=f"labels of {n_labelled} people")
+        ax.set(xlabel="step of the sensor", title=labels_of(n_labelled))
     axes[0].set_ylabel("beat at the wrist (mg)")
     figure.colorbar(image, ax=axes, label="student against the best rival (%)")
     figure.savefig(path)
@@ -180,9 +202,13 @@ def main() -> None:
     tested = len(np.unique(cohort.participants[base.test]))
     print(f"{source}: {len(usable)} windows, {tested} people tested, the others trained on")
     for n_labelled, part in found.groupby("n_labelled"):
-        words = f"Labels of {n_labelled} people: error of the student in beats/min (against the best rival)"
+        words = f"With {labels_of(n_labelled)}: error of the student in beats/min (against the best rival)"
         print(markdown(part, words, error_cell))
         print("\nBold: below every rival, all intervals excluding zero. Star: below the training mean alone.")
+    print("\nThe beat from which on the student is below the training mean (against the best rival there):\n")
+    print(requirement(found, "works"))
+    print("\nThe beat from which on it is below every rival, all intervals excluding zero:\n")
+    print(requirement(found, "ahead"))
     words = f"Share of windows whose PPG is found first among {POOL} by the moments of the beats"
     part = found[found["n_labelled"] == found["n_labelled"].max()]
     print(markdown(part, words, found_first))
