@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from biosig_kernels.jit import kernel
+from biosig_kernels.medians import quantile
 
 AROUND = 45  # differences on each side whose quartiles make a threshold
 ALPHA = 5.2  # quartile deviations: 3.32 standard deviations of a normal distribution
@@ -18,15 +19,6 @@ MEDIAN_AROUND = 5  # intervals on each side of the local median
 C1, C2 = 0.13, 0.17  # lines that bound ectopic beats
 SMALLEST = 5e-3  # s, thresholds are no smaller: clocks tick
 NORMAL, ECTOPIC, MISSED, EXTRA, LONG_SHORT = 0, 1, 2, 3, 4
-
-
-@kernel
-def _quantile(ordered, n, q):
-    """Quantile of the first `n` values, which increase, linear between them."""
-    at = q * (n - 1)
-    low = int(at)
-    high = min(low + 1, n - 1)
-    return ordered[low] + (at - low) * (ordered[high] - ordered[low])
 
 
 @kernel
@@ -38,7 +30,7 @@ def _thresholds(values, n, limits, ordered):
         count = last - first
         ordered[:count] = np.abs(values[first:last])
         ordered[:count].sort()
-        spread = _quantile(ordered, count, 0.75) - _quantile(ordered, count, 0.25)
+        spread = quantile(ordered, count, 0.75) - quantile(ordered, count, 0.25)
         limits[i] = max(ALPHA * 0.5 * spread, SMALLEST)
 
 
@@ -76,7 +68,7 @@ def classify_intervals(rr, n, classes, work):
         last = min(i + MEDIAN_AROUND + 1, n)
         ordered[: last - first] = rr[first:last]
         ordered[: last - first].sort()
-        medians[i] = _quantile(ordered, last - first, 0.5)
+        medians[i] = quantile(ordered, last - first, 0.5)
         m[i] = rr[i] - medians[i]
         if m[i] < 0.0:
             m[i] *= 2.0

@@ -1,7 +1,8 @@
 """Medians of float32 samples by narrowing the range of their bit patterns, without sorting.
 
 The bit patterns of floats of one sign are in the order of their values, so a search over integers finds the middle
-value exactly; each step counts the samples below a pivot, which is one vectorised pass.
+value exactly; each step counts the samples below a pivot, which is one vectorised pass. Also quantiles of values that
+are in order already.
 """
 
 from __future__ import annotations
@@ -153,3 +154,12 @@ def robust_spread(x, scratch, out, start, stop):
                 target[i] = abs(target[i] - middle)
             total += count
         out[w] = 1.4826 * median_of(deviations[:total]) if total else np.nan
+
+
+@kernel
+def quantile(ordered, n, q):
+    """Quantile of the first `n` values, which increase, linear between them."""
+    at = q * (n - 1)
+    low = int(at)
+    high = min(low + 1, n - 1)
+    return ordered[low] + (at - low) * (ordered[high] - ordered[low])

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from biosig_kernels.jit import REDUCTION, kernel
+from biosig_kernels.medians import quantile
 
 MEASURES = (
     "MeanNN",
@@ -30,15 +31,6 @@ BIN = 1000.0 / 128.0  # ms, of the histogram of the triangular index
 MOST_COMPARED = 5000  # intervals; the time sample entropy takes grows with their square
 PART = 300.0  # s, least length of the parts that a long row's spectrum is averaged over
 TICK = 1e-6  # ms; differences of 50 ms of whole milliseconds are not above 50 ms
-
-
-@kernel
-def _quantile(ordered, n, q):
-    """Quantile of the first `n` values, which increase, linear between them."""
-    at = q * (n - 1)
-    low = int(at)
-    high = min(low + 1, n - 1)
-    return ordered[low] + (at - low) * (ordered[high] - ordered[low])
 
 
 @kernel
@@ -131,10 +123,10 @@ def measure_rows(intervals, joined, counts, measures, start, stop):
             out[9] = 100.0 * above50 / (n_pairs + 1)
             out[10] = 100.0 * above20 / (n_pairs + 1)
         out[3] = _deviation(change, changes, n_pairs)
-        out[4] = _quantile(ordered, n, 0.5)
-        out[6] = _quantile(ordered, n, 0.75) - _quantile(ordered, n, 0.25)
-        out[7] = _quantile(ordered, n, 0.2)
-        out[8] = _quantile(ordered, n, 0.8)
+        out[4] = quantile(ordered, n, 0.5)
+        out[6] = quantile(ordered, n, 0.75) - quantile(ordered, n, 0.25)
+        out[7] = quantile(ordered, n, 0.2)
+        out[8] = quantile(ordered, n, 0.8)
         out[11] = ordered[0]
         out[12] = ordered[n - 1]
         fullest = 0
@@ -149,7 +141,7 @@ def measure_rows(intervals, joined, counts, measures, start, stop):
         for i in range(n):
             ordered[i] = abs(ordered[i] - out[4])
         ordered[:n].sort()
-        out[5] = 1.4826 * _quantile(ordered, n, 0.5)
+        out[5] = 1.4826 * quantile(ordered, n, 0.5)
 
 
 @kernel(fastmath=REDUCTION)
