@@ -10,7 +10,7 @@ import pytest
 from biosig.nets.encoders import build_encoder
 from biosig.nets.parameters import named_parameters
 from biosig.training import TrainingOptions, make_config, random_encoder, train_distilled
-from biosig.training.distillation import TIMED_TEMPERATURE
+from biosig.training.lesson import TIMED_TEMPERATURE
 from biosig.training.objectives import interpolation
 from tests.training import torch_twin
 
