@@ -1,7 +1,7 @@
 """Print all of a run as Markdown: ``python examples/results_to_markdown.py biosig-demo/results.json [PART ...]``.
 
-Parts, all of them unless some are named: facts, comparison, gates, visible, people, labels, retrieval, back, still,
-conformal, confidence, missing, notes. A part that the run does not have is left out.
+Parts, all of them unless some are named: facts, comparison, families, gates, visible, people, labels, retrieval, back,
+still, conformal, confidence, missing, notes. A part that the run does not have is left out.
 """
 
 from __future__ import annotations
@@ -104,6 +104,17 @@ def gates(results: dict) -> None:
         "gates",
         ": windows covered by motion gate",
         lambda title, rows: wide(title, rows, "gate", names, covered),
+    )
+
+
+def families(results: dict) -> None:
+    names = {family: family for family in unique(results["families"], "family")}
+    cell = lambda row: f"{number(row['mae'])} ({interval(row['ci95'])}); {against(row)}"
+    by_target(
+        results,
+        "families",
+        " by family: error (interval); that of the family's own student against it",
+        lambda title, rows: wide(title, rows, "family", names, cell),
     )
 
 
@@ -212,6 +223,7 @@ def notes(results: dict) -> None:
 PARTS = {
     "facts": facts,
     "comparison": comparison,
+    "families": families,
     "gates": gates,
     "visible": visible,
     "people": people,

@@ -186,7 +186,7 @@ def line_up(*, full: bool = False, architectures: Sequence[str] = (), own: Seque
     full : bool
         Also the contrastive encoders and the other ways of distilling.
     architectures : sequence of str
-        Further families in which every trained encoder takes part under a name of its own.
+        Further families in which every encoder of acceleration takes part under a name of its own.
     own : sequence of Contender
         The reader's own entries.
 
@@ -216,12 +216,35 @@ def line_up(*, full: bool = False, architectures: Sequence[str] = (), own: Seque
     ceilings = [Trained(name=TEACHER, make=_teacher, sees="ppg")]
     if full:
         ceilings.append(Trained(name=CONTRASTIVE_TEACHER, make=partial(_teacher, kind=CONTRASTIVE), sees="ppg"))
+    # All are taught by the same teacher, that of the first family, which so is their ceiling too.
     others = [
         replace(entry, name=f"{entry.name} [{family}]", architecture=family)
         for family in architectures
-        for entry in (*trained, *ceilings)
+        for entry in trained
     ]
     return _checked([*trained, *ceilings, *others, *_untrained(), *own])
+
+
+def members_by_family(entries: Sequence[Contender], first: str) -> dict[str, dict[str, str]]:
+    """Return for each family its encoders of acceleration: name in the comparison, and name that all families share.
+
+    Parameters
+    ----------
+    entries : sequence of Contender
+    first : str
+        Family of those that name none.
+
+    Returns
+    -------
+    dict of str to dict of str to str
+        Empty where there is only one family.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for entry in entries:
+        if isinstance(entry, Trained) and entry.sees == "accel":
+            family = entry.architecture or first
+            found.setdefault(family, {})[entry.name] = entry.name.removesuffix(f" [{family}]")
+    return found if len(found) > 1 else {}
 
 
 def line_up_saved(sources: Sequence) -> list[Contender]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from biosig.evaluation.contenders import ACCEL_MAE, SUPERVISED
 from biosig.evaluation.gather import Gathered
 from biosig.evaluation.people import probe_people
 from biosig.evaluation.results import Results
-from biosig.evaluation.subsets import errors_by_gate, errors_on
+from biosig.evaluation.subsets import errors_by_family, errors_by_gate, errors_on
 from biosig.evaluation.visible_beat import HIDDEN, VISIBLE, visible_minutes, visible_people
 from biosig.heart import detect_beats
 
@@ -23,7 +23,13 @@ STILLEST = 0.015
 
 
 def measure(
-    gathered: Gathered, reference: str, ceilings: Sequence[str], gates: Sequence[float], random_state: int
+    gathered: Gathered,
+    reference: str,
+    *,
+    ceilings: Sequence[str],
+    members: Mapping[str, Mapping[str, str]],
+    gates: Sequence[float],
+    random_state: int,
 ) -> Results:
     """Make the tables of a run.
 
@@ -35,6 +41,8 @@ def measure(
         Entry that the others are compared with.
     ceilings : sequence of str
         Entries that see the PPG.
+    members : mapping
+        Encoders of each family, see `members_by_family`; empty where there is one.
     gates : sequence of float
         Motion gates (g) at which errors and coverage are told besides.
     random_state : int
@@ -69,6 +77,8 @@ def measure(
         retrieval_back=gathered.retrieval(back=True, random_state=random_state),
         example=_example(cohort, np.flatnonzero(cohort.still & tested)),
     )
+    if members:
+        results.families = errors_by_family(comparison, members, random_state=random_state)
     if gates:
         results.gates = errors_by_gate(comparison, motion, int(tested.sum()), gates, random_state=random_state)
     if cohort.gate.max_motion > STILLEST:

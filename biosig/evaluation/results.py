@@ -43,6 +43,8 @@ class Results:
         Error against the share of labelled participants, from `label_table`.
     gates : pandas.DataFrame, optional
         Errors and coverage below each motion gate, from `errors_by_gate`.
+    families : pandas.DataFrame, optional
+        Errors within each family of encoders, from `errors_by_family`.
     retrieval_still : dict of str to pandas.DataFrame
         As `retrieval`, among the stillest windows alone.
     visible_beat : pandas.DataFrame, optional
@@ -72,6 +74,7 @@ class Results:
     conformal: pd.DataFrame | None = None
     label_efficiency: pd.DataFrame | None = None
     gates: pd.DataFrame | None = None
+    families: pd.DataFrame | None = None
     retrieval_still: dict[str, pd.DataFrame] = field(default_factory=dict)
     visible_beat: pd.DataFrame | None = None
     visible_errors: pd.DataFrame | None = None
@@ -176,9 +179,9 @@ def as_tables(results: Results) -> dict[str, pd.DataFrame]:
     -------
     dict of str to pandas.DataFrame
         ``comparison``, ``differences``, ``by_motion``, ``by_participant`` (all encoders), ``people``, ``confidence``,
-        ``conformal``, ``label_efficiency``, ``gates``, ``visible_beat``, ``visible_errors``, and ``retrieval``,
-        ``retrieval_back`` and ``retrieval_still`` (with the column ``encoder``) as far as the run has them; and
-        ``missing``, the cells without an estimate and why.
+        ``conformal``, ``label_efficiency``, ``gates``, ``families``, ``visible_beat``, ``visible_errors``, and
+        ``retrieval``, ``retrieval_back`` and ``retrieval_still`` (with the column ``encoder``) as far as the run has
+        them; and ``missing``, the cells without an estimate and why.
     """
     tables: dict[str, pd.DataFrame] = {}
     comparison = results.comparison
@@ -187,7 +190,7 @@ def as_tables(results: Results) -> dict[str, pd.DataFrame]:
         seed = int(comparison.table["seed"].iloc[0])
         tables["by_motion"] = error_by_motion(comparison.predictions, random_state=seed)
         tables["by_participant"] = error_by_participant(comparison.predictions)
-    for name in ("people", "confidence", "conformal", "label_efficiency", "gates", "visible_beat", "visible_errors"):
+    for name in _WHOLE:
         if (table := getattr(results, name)) is not None:
             tables[name] = table
     for name in ("retrieval", "retrieval_back", "retrieval_still"):
@@ -216,10 +219,9 @@ def as_json(results: Results) -> dict[str, Any]:
     -------
     dict
         Lists of records, empty where the run has none: `comparison`, `differences`, `by_motion`, `by_participant` (the
-        reference encoder's), `people`, `confidence`, `conformal`, `label_efficiency`, `gates`, `visible_beat`,
-        `visible_errors`, `retrieval` (acceleration to PPG), `retrieval_back`, `retrieval_still`, `missing`, see
-        `as_tables`; and `reference`, `training`, `provenance`, `notes`,
-        `skipped`.
+        reference encoder's), `people`, `confidence`, `conformal`, `label_efficiency`, `gates`, `families`,
+        `visible_beat`, `visible_errors`, `retrieval` (acceleration to PPG), `retrieval_back`, `retrieval_still`,
+        `missing`, see `as_tables`; and `reference`, `training`, `provenance`, `notes`, `skipped`.
     """
     tables = as_tables(results)
     content: dict[str, Any] = {name: [] for name in _LISTS}
@@ -234,6 +236,7 @@ def as_json(results: Results) -> dict[str, Any]:
     return content
 
 
-_LISTS = ["comparison", "differences", "by_motion", "by_participant", "people", "confidence", "conformal"]
-_LISTS += ["label_efficiency", "gates", "visible_beat", "visible_errors"]
+_WHOLE = ["people", "confidence", "conformal", "label_efficiency", "gates", "families"]
+_WHOLE += ["visible_beat", "visible_errors"]
+_LISTS = ["comparison", "differences", "by_motion", "by_participant", *_WHOLE]
 _LISTS += ["retrieval", "retrieval_back", "retrieval_still", "missing"]

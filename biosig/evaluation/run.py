@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from biosig.evaluation.cells import Cell, Split
 from biosig.evaluation.cohort import Cohort
-from biosig.evaluation.contenders import MASKED, STUDENT, line_up
+from biosig.evaluation.contenders import MASKED, STUDENT, line_up, members_by_family
 from biosig.evaluation.gather import Gathered
 from biosig.evaluation.label_efficiency import Errors, label_errors, label_table
 from biosig.evaluation.measure import measure
@@ -151,8 +151,14 @@ def compare_contenders(
             if number == 0:
                 histories = {name: cell.history for name, cell in cells.items() if cell.history.get("loss")}
                 _keep_encoders(part, entries, out, len(gathered.folds))
-    ceilings = [entry.name for entry in entries if entry.sees == "ppg"]
-    results = measure(gathered, entries[0].name, ceilings, gates, random_state)
+    results = measure(
+        gathered,
+        entries[0].name,
+        ceilings=[entry.name for entry in entries if entry.sees == "ppg"],
+        members=members_by_family(entries, budget.architecture),
+        gates=gates,
+        random_state=random_state,
+    )
     if label_runs:
         n_training = round(
             np.mean([len(np.unique(cohort.participants[usable[split[usable] != f]])) for f in gathered.folds])

@@ -60,6 +60,18 @@ def _errors(results: Results, found: dict[str, pd.DataFrame]) -> Section | None:
     return Section("errors", "Errors on people not seen in training", words, plates, comparison_tables(comparison))
 
 
+def _families(results: Results, found: dict[str, pd.DataFrame]) -> Section | None:
+    if (families := found.get("families")) is None or families.empty:
+        return None
+    names = {family: family for family in families["family"].unique()}
+    words = (
+        "Reference's error: that of the distilled student of the same family, so that nothing differs but what was "
+        "trained for. All students have the same teacher."
+    )
+    tables = part_tables(families, "family", names, _units(results), str(families["reference"].iloc[0]))
+    return Section("families", "The same recipe in each family of encoder", words, [], tables)
+
+
 def _participants(results: Results, found: dict[str, pd.DataFrame]) -> Section | None:
     comparison = results.comparison
     if comparison is None:
@@ -219,6 +231,7 @@ def _units(results: Results) -> dict[str, str]:
 
 _ALL: tuple[Callable[[Results, dict[str, pd.DataFrame]], Section | None], ...] = (
     _errors,
+    _families,
     _participants,
     _motion,
     _visible,

@@ -1,8 +1,9 @@
-"""The comparison again on some of its windows only: those below a motion gate, those of some people."""
+"""The comparison again in parts: windows below a motion gate, windows of some people, encoders of one family."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -96,3 +97,34 @@ def errors_by_gate(
     parts = {float(gate): np.flatnonzero(motion <= gate) for gate in sorted(gates)}
     table = errors_on(comparison, parts, "gate", n_boot=n_boot, random_state=random_state)
     return table.assign(coverage=table["n_windows"] / n_offered)
+
+
+def errors_by_family(
+    comparison: Comparison, members: Mapping[str, Mapping[str, str]], *, n_boot: int = 2000, random_state=None
+) -> pd.DataFrame:
+    """Errors of the encoders of each family, compared with the first of their own.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    members : mapping of str to mapping of str to str
+        Per family its encoders: name in the comparison, and name that all families share.
+    n_boot, random_state
+        See `errors_on`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `errors_on` returns it, with `family`, and the shared names as `encoder` and `reference`.
+    """
+    tables = []
+    for family, names in members.items():
+        predictions = comparison.predictions[comparison.predictions["encoder"].isin(names)]
+        own = replace(comparison, predictions=predictions, reference=next(iter(names)))
+        windows = {family: predictions["window"].unique()}
+        tables.append(
+            errors_on(own, windows, "family", n_boot=n_boot, random_state=random_state).replace(
+                {"encoder": dict(names), "reference": dict(names)}
+            )
+        )
+    return pd.concat(tables, ignore_index=True)

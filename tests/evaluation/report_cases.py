@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from biosig.evaluation import Prediction, Results, collect_provenance, compare, retrieval
-from biosig.evaluation.subsets import errors_by_gate, errors_on
+from biosig.evaluation.subsets import errors_by_family, errors_by_gate, errors_on
 from biosig.evaluation.visible_beat import HIDDEN, VISIBLE, visible_people
 
 EVIL = "<script src=http://evil.example/x.js>$\\alpha|é"
@@ -44,6 +44,7 @@ def hostile_results() -> Results:
     return Results(
         comparison=compared,
         gates=errors_by_gate(compared, motion, 2 * n, [0.01, 0.05], n_boot=100),
+        families=errors_by_family(compared, {"conv": {"distilled": "distilled"}, EVIL: {EVIL: EVIL}}, n_boot=100),
         visible_beat=visible_people(minutes),
         visible_errors=errors_on(compared, visible, "group", n_boot=100),
         retrieval_still={"distilled": retrieval(gallery + 0.5, gallery, groups=groups, random_state=0)},

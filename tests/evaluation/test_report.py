@@ -125,7 +125,18 @@ def test_every_table_travels_with_its_csv(results, text):
 
 
 def test_each_part_of_a_run_has_its_section_and_is_left_out_where_it_is_missing(results, text):
-    parts = ["errors", "participants", "motion", "visible", "people", "confidence", "labels", "retrieval", "still"]
+    parts = [
+        "errors",
+        "families",
+        "participants",
+        "motion",
+        "visible",
+        "people",
+        "confidence",
+        "labels",
+        "retrieval",
+        "still",
+    ]
     parts += ["example", "training"]
     ids = [attributes.get("id") for tag, attributes in read(text).tags if tag == "h2"]
     assert ids == [*parts, "skipped", "provenance"]

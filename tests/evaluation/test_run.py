@@ -17,10 +17,12 @@ from biosig.evaluation.contenders import (
     MOTION,
     SLOW_STUDENT,
     STUDENT,
+    TEACHER,
     ByHand,
     WristRate,
     in_time,
     line_up,
+    members_by_family,
 )
 from biosig.evaluation.protocol import Budget
 from biosig.evaluation.run import compare_contenders
@@ -281,8 +283,13 @@ class TestBadInput:
 
 
 def test_families_stand_side_by_side():
-    names = [entry.name for entry in line_up(full=True, architectures=["transformer"])]
-    assert {"L2-distilled student", "supervised [transformer]", "PPG teacher (ceiling) [transformer]"} <= set(names)
-    identities = {entry.identity() for entry in line_up(full=True, architectures=["transformer"])}
-    assert len(identities) == len(names)
+    entries = line_up(full=True, architectures=["transformer"])
+    names = [entry.name for entry in entries]
+    assert {"L2-distilled student", "supervised [transformer]", TEACHER} <= set(names)
+    assert f"{TEACHER} [transformer]" not in names, "one teacher for all, so one ceiling"
+    assert len({entry.identity() for entry in entries}) == len(names)
+    found = members_by_family(entries, "conv")
+    assert list(found) == ["conv", "transformer"] and next(iter(found["transformer"].values())) == STUDENT
+    assert list(found["conv"]) == list(found["conv"].values()) == list(found["transformer"].values())
+    assert TEACHER not in found["conv"] and members_by_family(line_up(full=True), "conv") == {}
     assert dataclasses.asdict(BUDGET)["n_steps"] == 1

@@ -1,4 +1,4 @@
-"""The comparison below motion gates and on some people: the same errors, fewer windows."""
+"""The comparison below motion gates, on some people, within families: the same errors, fewer windows or rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from biosig.evaluation import Prediction, compare
-from biosig.evaluation.subsets import errors_by_gate, errors_on
+from biosig.evaluation.subsets import errors_by_family, errors_by_gate, errors_on
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,21 @@ def test_gates_select_windows_and_tell_coverage(made):
     far = table[table["encoder"] == "far"].set_index("gate")
     assert far.loc[0.02, "relative"] == pytest.approx(-0.5) and far.loc[0.02, "relative_high"] == pytest.approx(-0.5)
     assert np.isnan(near["relative"]).all()
+
+
+def test_within_a_family_its_own_student_is_the_reference(made):
+    comparison, _ = made
+    members = {"a": {"near": "student", "far": "rival"}, "b": {"far": "student", "near": "rival"}}
+    table = errors_by_family(comparison, members, n_boot=100, random_state=0)
+    assert list(table["family"]) == ["a", "a", "b", "b"] and set(table["reference"]) == {"student"}
+    whole = comparison.table.set_index("encoder")["mae"]
+    for family, names in members.items():
+        rows = table[table["family"] == family].set_index("encoder")
+        for name, shared in names.items():
+            assert rows.loc[shared, "mae"] == pytest.approx(whole[name])
+        assert np.isnan(rows.loc["student", "relative"])
+    gaps = table.set_index(["family", "encoder"])["relative"]
+    assert 1 + gaps["a", "rival"] == pytest.approx(1 / (1 + gaps["b", "rival"]))
 
 
 def test_parts_without_a_window_are_left_out(made):
