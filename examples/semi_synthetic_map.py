@@ -134,21 +134,31 @@ def draw(found: pd.DataFrame, path: Path) -> None:
     from matplotlib.figure import Figure
 
     labelled = sorted(found["n_labelled"].unique())
-    figure = Figure(figsize=(4.2 * len(labelled) + 0.8, 4.2), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(1, len(labelled), sharey=True))
-    for ax, n_labelled in zip(axes, labelled, strict=True):
+    n_across = min(len(labelled), 3)
+    n_down = -(-len(labelled) // n_across)
+    figure = Figure(figsize=(4.2 * n_across + 0.8, 3.2 * n_down + 1), layout="constrained")
+    axes = figure.subplots(n_down, n_across, sharex=True, sharey=True, squeeze=False)
+    for ax in axes.flat[len(labelled) :]:
+        ax.set_visible(False)
+    for ax, n_labelled in zip(axes.flat, labelled, strict=False):
         part = found[found["n_labelled"] == n_labelled]
         grid = part.pivot(index="size_mg", columns="sensor", values="relative")[list(dict.fromkeys(part["sensor"]))]
         image = ax.imshow(100 * grid, cmap="RdBu_r", vmin=-50, vmax=50, aspect="auto", origin="lower")
         for row in part.itertuples():
             where = (list(grid.columns).index(row.sensor), list(grid.index).index(row.size_mg))
-            ax.text(*where, f"{row.mae:.1f}", ha="center", va="center", fontsize=8)
+            ink = "white" if abs(row.relative) > 0.35 else "black"
+            ax.text(*where, f"{row.mae:.1f}", ha="center", va="center", fontsize=8, color=ink)
             if row.ahead:
-                ax.plot(*where, "o", ms=26, mfc="none", mec="black")
+                ax.plot(*where, "o", ms=24, mfc="none", mec=ink)
         ax.set_xticks(range(grid.shape[1]), grid.columns, rotation=35, ha="right")
+        ax.tick_params(labelbottom=True)
         ax.set_yticks(range(grid.shape[0]), [f"{size:g}" for size in grid.index])
-        ax.set(xlabel="step of the sensor", title=labels_of(n_labelled))
-    axes[0].set_ylabel("beat at the wrist (mg)")
+        ax.set(title=labels_of(n_labelled))
+    for ax in axes[:, 0]:
+        ax.set_ylabel("beat at the wrist (mg)")
+    words = "In each cell the student's error in beats/min; ringed where it is below every rival"
+    figure.suptitle(words, fontsize="medium")
+    figure.supxlabel("step of the sensor", fontsize="medium")
     figure.colorbar(image, ax=axes, label="student against the best rival (%)")
     figure.savefig(path)
 
