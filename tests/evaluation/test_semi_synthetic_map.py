@@ -23,7 +23,7 @@ def test_a_requirement_holds_from_a_size_on_and_not_by_a_lucky_cell_below():
         for at, size in enumerate((1.0, 2.0, 4.0, 8.0))
         for n in (1, 9)
     )
-    text = runpy.run_path(EXAMPLE)["requirement"](found, "works")
+    text = runpy.run_path(EXAMPLE)["requirement"](found, "works", "relative")
     assert text.splitlines()[0] == "| sensor | labels of 1 person | labels of 9 people |"
     assert text.splitlines()[2:] == ["| coarse | - | - |", "| fine | - | 8 mg (-8 %) |", "| fair | - | 4 mg (-4 %) |"]
 
