@@ -130,7 +130,8 @@ def found_first(row: pd.Series) -> str:
 
 
 def draw(found: pd.DataFrame, path: Path) -> None:
-    """One map a share: colour for the error against the best rival, a ring where every interval excludes zero."""
+    """One map a share: colour for the error against the best rival, marks where intervals exclude zero."""
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     labelled = sorted(found["n_labelled"].unique())
@@ -146,8 +147,9 @@ def draw(found: pd.DataFrame, path: Path) -> None:
         image = ax.imshow(100 * grid, cmap="RdBu_r", vmin=-50, vmax=50, aspect="auto", origin="lower")
         for row in part.itertuples():
             where = (list(grid.columns).index(row.sensor), list(grid.index).index(row.size_mg))
-            ink = "white" if abs(row.relative) > 0.35 else "black"
-            ax.text(*where, f"{row.mae:.1f}", ha="center", va="center", fontsize=8, color=ink)
+            ink = "white" if abs(row.relative) > 0.35 else "black" if row.works else "dimgrey"
+            weight = "bold" if row.works else "normal"
+            ax.text(*where, f"{row.mae:.1f}", ha="center", va="center", fontsize=8, color=ink, weight=weight)
             if row.ahead:
                 ax.plot(*where, "o", ms=24, mfc="none", mec=ink)
         ax.set_xticks(range(grid.shape[1]), grid.columns, rotation=35, ha="right")
@@ -156,11 +158,12 @@ def draw(found: pd.DataFrame, path: Path) -> None:
         ax.set(title=labels_of(n_labelled))
     for ax in axes[:, 0]:
         ax.set_ylabel("beat at the wrist (mg)")
-    words = "In each cell the student's error in beats/min; ringed where it is below every rival"
+    words = "The student's error in beats/min: bold where it is below the training mean, ringed where below every rival"
     figure.suptitle(words, fontsize="medium")
     figure.supxlabel("step of the sensor", fontsize="medium")
     figure.colorbar(image, ax=axes, label="student against the best rival (%)")
-    figure.savefig(path)
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "map"}):
+        figure.savefig(path, metadata={"Date": None})
 
 
 def main() -> None:
