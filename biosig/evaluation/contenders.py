@@ -186,7 +186,8 @@ def line_up(*, full: bool = False, architectures: Sequence[str] = (), own: Seque
     full : bool
         Also the contrastive encoders and the other ways of distilling.
     architectures : sequence of str
-        Further families in which every encoder of acceleration takes part under a name of its own.
+        Families, that of the budget first; in each further one every encoder of acceleration takes part under a name
+        of its own.
     own : sequence of Contender
         The reader's own entries.
 
@@ -198,8 +199,10 @@ def line_up(*, full: bool = False, architectures: Sequence[str] = (), own: Seque
     Raises
     ------
     ValueError
-        When two entries have the same name.
+        When two entries have the same name, or a family is given twice.
     """
+    if len(set(architectures)) < len(architectures):
+        raise ValueError(f"the families are {', '.join(architectures)}; give each of them once")
     costly = [
         Trained(name=CONTRASTIVE_STUDENT, make=partial(_student, kind=CONTRASTIVE)),
         Trained(name=L2_STUDENT, make=_student, settings={"objective": "l2"}),
@@ -219,7 +222,7 @@ def line_up(*, full: bool = False, architectures: Sequence[str] = (), own: Seque
     # All are taught by the same teacher, that of the first family, which so is their ceiling too.
     others = [
         replace(entry, name=f"{entry.name} [{family}]", architecture=family)
-        for family in architectures
+        for family in architectures[1:]
         for entry in trained
     ]
     return _checked([*trained, *ceilings, *others, *_untrained(), *own])

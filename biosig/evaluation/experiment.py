@@ -74,6 +74,7 @@ def demo(
     """
     if n_participants < 5:
         raise ValueError(f"{n_participants} participants; the demo needs at least 5, to hold some of them out")
+    entries = line_up(full=full, architectures=architectures, own=own)
     check_folder(out)
     recordings = simulate_cohort(n_participants, duration, device=device, random_state=random_state, progress=True)
     cohort, skipped = collect(recordings, gate=_widest(gates))
@@ -84,7 +85,7 @@ def demo(
         np.where(np.isin(cohort.participants, held_out), 0, -1),
         out,
         budget=Budget(architecture=architectures[0], n_steps=DEMO_STEPS if n_steps is None else n_steps),
-        entries=line_up(full=full, architectures=architectures[1:], own=own),
+        entries=entries,
         label_shares=label_shares,
         n_seeds=n_seeds,
         gates=gates,
@@ -156,7 +157,7 @@ def experiment(
         labels=labels,
         gates=gates,
         budget=Budget(architecture=architectures[0], n_steps=EXPERIMENT_STEPS if n_steps is None else n_steps),
-        entries=line_up(full=full, architectures=architectures[1:], own=own),
+        entries=line_up(full=full, architectures=architectures, own=own),
         label_shares=label_shares,
         n_seeds=n_seeds,
         random_state=random_state,

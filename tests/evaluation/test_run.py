@@ -283,7 +283,7 @@ class TestBadInput:
 
 
 def test_families_stand_side_by_side():
-    entries = line_up(full=True, architectures=["transformer"])
+    entries = line_up(full=True, architectures=["conv", "transformer"])
     names = [entry.name for entry in entries]
     assert {"L2-distilled student", "supervised [transformer]", TEACHER} <= set(names)
     assert f"{TEACHER} [transformer]" not in names, "one teacher for all, so one ceiling"
@@ -292,4 +292,6 @@ def test_families_stand_side_by_side():
     assert list(found) == ["conv", "transformer"] and next(iter(found["transformer"].values())) == STUDENT
     assert list(found["conv"]) == list(found["conv"].values()) == list(found["transformer"].values())
     assert TEACHER not in found["conv"] and members_by_family(line_up(full=True), "conv") == {}
+    with pytest.raises(ValueError, match="conv, conv; give each of them once"):
+        line_up(architectures=["conv", "conv"])
     assert dataclasses.asdict(BUDGET)["n_steps"] == 1
