@@ -89,32 +89,27 @@ def comparison(results: dict) -> None:
     by_target(results, "comparison", f" (reference: {results.get('reference')})", draw)
 
 
+def errors_by(results: dict, part: str, words: str, column: str, names: dict) -> None:
+    """A table a target: error, its interval and the reference's error against it, a column a value of `column`."""
+    cell = lambda row: f"{number(row['mae'])} ({interval(row['ci95'])}); {against(row)}"
+    title = f" by {words}: error (interval); the reference's error against it"
+    by_target(results, part, title, lambda title, rows: wide(title, rows, column, names, cell))
+
+
+def families(results: dict) -> None:
+    names = {family: family for family in unique(results["families"], "family")}
+    errors_by(results, "families", "family, whose own student is the reference", "family", names)
+
+
 def gates(results: dict) -> None:
     names = {gate: f"{1000 * gate:g} mg" for gate in unique(results["gates"], "gate")}
-    cell = lambda row: f"{number(row['mae'])} ({interval(row['ci95'])}); {against(row)}"
-    by_target(
-        results,
-        "gates",
-        " by motion gate: error (interval); the reference's error against it",
-        lambda title, rows: wide(title, rows, "gate", names, cell),
-    )
+    errors_by(results, "gates", "motion gate", "gate", names)
     covered = lambda row: f"{percent(row['coverage'], '.0f')} %"
     by_target(
         results,
         "gates",
         ": windows covered by motion gate",
         lambda title, rows: wide(title, rows, "gate", names, covered),
-    )
-
-
-def families(results: dict) -> None:
-    names = {family: family for family in unique(results["families"], "family")}
-    cell = lambda row: f"{number(row['mae'])} ({interval(row['ci95'])}); {against(row)}"
-    by_target(
-        results,
-        "families",
-        " by family: error (interval); that of the family's own student against it",
-        lambda title, rows: wide(title, rows, "family", names, cell),
     )
 
 
@@ -151,13 +146,7 @@ def people(results: dict) -> None:
 def labels(results: dict) -> None:
     counts = {row["share"]: row["n_labelled"] for row in results["label_efficiency"]}
     names = {share: f"{100 * share:.3g} % ({counts[share]})" for share in sorted(counts)}
-    cell = lambda row: f"{number(row['mae'])} ({interval(row['ci95'])}); {against(row)}"
-    by_target(
-        results,
-        "label_efficiency",
-        " by share (number) of labelled people: error (interval); the reference's error against it",
-        lambda title, rows: wide(title, rows, "share", names, cell),
-    )
+    errors_by(results, "label_efficiency", "share (number) of labelled people", "share", names)
 
 
 def _retrieval(part: str, words: str):
