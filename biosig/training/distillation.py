@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -152,7 +153,7 @@ def train_distilled(
             "training": "distillation",
             "config": config,
             "teacher": content_hash(teacher.weights, teacher.config),
-            "settings": aims.as_list(),
+            "settings": list(astuple(aims)),
             "data": fingerprint({"accel": accel, "ppg": ppg}, {"groups": groups, "starts": starts, "rows": rows}),
             "initial": None if initial is None else content_hash(initial, config),
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -69,13 +69,9 @@ class Aims:
         """Windows in the queue, those of the batch among them; 0 without one."""
         return batch_size + self.queue_size if self.contrasts and self.queue_size else 0
 
-    def as_list(self) -> list[Any]:
-        """For the identity of a training."""
-        return list(astuple(self))
-
 
 class Lesson:
-    """A student, a teacher and the heads on both, for one device.
+    """A student, a teacher and the heads on both.
 
     Parameters
     ----------
