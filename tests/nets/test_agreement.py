@@ -25,7 +25,7 @@ def config_of(architecture, **more):
 
 @pytest.fixture
 def twins():
-    torch = pytest.importorskip("torch", reason="torch comes with the extra 'bench'")
+    torch = pytest.importorskip("torch", reason="torch comes with the extra 'torch'")
     from examples.benchmarks import torch_twins
 
     before = torch.get_num_threads()

@@ -156,7 +156,7 @@ def test_inverted_residual_of_any_number_of_windows(n_windows):
     ],
 )
 def test_torch_agrees(name):
-    torch = pytest.importorskip("torch", reason="torch comes with the extra 'bench'")
+    torch = pytest.importorskip("torch", reason="torch comes with the extra 'torch'")
     functional = torch.nn.functional
 
     def attention(qkv):

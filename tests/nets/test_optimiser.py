@@ -48,7 +48,7 @@ def test_agrees_with_the_twin(road, clip_norm):
 
 
 def test_agrees_with_torch(road):
-    torch = pytest.importorskip("torch", reason="torch comes with the extra 'bench'")
+    torch = pytest.importorskip("torch", reason="torch comes with the extra 'torch'")
     theirs = [torch.tensor(w, requires_grad=True) for w in START]
     groups = [
         {"params": [t for t in theirs if t.ndim > 1], "weight_decay": 0.1},

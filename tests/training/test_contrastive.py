@@ -38,7 +38,7 @@ def options(**changed):
 
 @pytest.mark.parametrize(("architecture", "queue_size"), [("efficientnet", 0), ("transformer", 24)])
 def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, architecture, queue_size):
-    torch = pytest.importorskip("torch", reason="torch comes with the extra 'bench'")
+    torch = pytest.importorskip("torch", reason="torch comes with the extra 'torch'")
     made = config(architecture)
     seen = torch_twin.record_training(monkeypatch)
     x, groups = people()

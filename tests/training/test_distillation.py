@@ -55,7 +55,7 @@ VARIANTS = [
 
 @pytest.mark.parametrize(("student", "teacher", "settings"), VARIANTS)
 def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, student, teacher, settings):
-    torch = pytest.importorskip("torch", reason="torch comes with the extra 'bench'")
+    torch = pytest.importorskip("torch", reason="torch comes with the extra 'torch'")
     f = torch.nn.functional
     seen = torch_twin.record_training(monkeypatch)
     accel, ppg, groups, starts = paired()

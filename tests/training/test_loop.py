@@ -123,7 +123,7 @@ def test_other_schedules(schedule):
 
 
 def test_adam_against_torch():
-    torch = pytest.importorskip("torch", reason="torch comes with the extra 'bench'")
+    torch = pytest.importorskip("torch", reason="torch comes with the extra 'torch'")
     theirs = torch.zeros(2, 1, requires_grad=True)
     reference = torch.optim.Adam([theirs], lr=0.1, weight_decay=0.3)
     for step in range(8):

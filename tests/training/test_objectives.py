@@ -139,7 +139,7 @@ def in_torch(torch, name, inputs):
      "masked_cross_entropy"],
 )  # fmt: skip
 def test_value_and_gradient_agree_with_torch(road, name):
-    torch = pytest.importorskip("torch", reason="torch comes with the extra 'bench'")
+    torch = pytest.importorskip("torch", reason="torch comes with the extra 'torch'")
     rng = np.random.default_rng(3)
     arrays = [rng.standard_normal((7, 5)), rng.standard_normal((9 if name == "info_nce" else 7, 5))]
     more, settings = [], {}

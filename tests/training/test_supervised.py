@@ -34,7 +34,7 @@ def options(**changed):
 
 @pytest.mark.parametrize(("architecture", "task"), [("efficientnet", "regression"), ("transformer", "classification")])
 def test_losses_agree_with_torch_over_fifty_steps(monkeypatch, architecture, task):
-    torch = pytest.importorskip("torch", reason="torch comes with the extra 'bench'")
+    torch = pytest.importorskip("torch", reason="torch comes with the extra 'torch'")
     seen = torch_twin.record_training(monkeypatch)
     x, frequency = windows()
     y = frequency.copy() if task == "regression" else np.floor(frequency)
