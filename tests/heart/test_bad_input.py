@@ -15,6 +15,8 @@ from hypothesis.extra import numpy as hnp
 import biosig.heart as heart
 from tests.hostile import arrays
 
+pytest.importorskip("neurokit2")  # loaded before warnings become errors: what its own imports announce is not ours
+
 RATE = 20.0  # Hz
 COMPILED = not numba.config.DISABLE_JIT  # without compiling, NumPy warns of what kernels expect
 
