@@ -63,7 +63,8 @@ def band_envelope(x, sampling_rate, *, bands=BANDS, envelope_rate=16.0, floor=NO
     -------
     ndarray of float32, shape (n_windows, n_channels * n_bands, n_out)
         ``n_out = floor(n_samples * envelope_rate / sampling_rate + 0.5)``; all bands of the first channel come first.
-        NaN where the nearest sample is missing (gaps are bridged for their neighbours' sake). Not normalised.
+        Gaps are bridged by straight lines; NaN where all samples within ``1 / envelope_rate`` seconds are missing, so
+        that a channel with a real sample is never NaN throughout. Not normalised.
 
     Raises
     ------

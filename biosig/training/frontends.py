@@ -23,6 +23,7 @@ FRONT_ENDS: dict[str, dict[str, Any]] = {
 """What a net can be shown: the samples as they are, or log envelopes of frequency bands (Hz)."""
 
 NORMALISATIONS = ("zscore", "none")
+BRIDGED = 0.125  # s, an eighth of a beat at 60 beats/min; about what envelopes at 16 Hz bridge by themselves
 
 
 def front_end_shape(
@@ -81,19 +82,21 @@ def prepare(x: np.ndarray, config: dict[str, Any], n_jobs: int | None = None) ->
     Returns
     -------
     features : array (n_windows, front-end channels, front-end samples), float32
-        Scaled within each window and channel unless the config says ``"none"``, always after the front end; missing
-        samples and channels without variance are 0.
+        Scaled within each window and channel unless the config says ``"none"``, always after the front end. Gaps of at
+        most `BRIDGED` seconds are bridged by a straight line, longer ones and channels without variance are 0; always
+        finite.
     has_data : array (n_windows,) of bool
-        False where not one finite value was left; the features of such a window are all 0 and mean nothing.
+        False for windows without a finite sample; their features are all 0 and mean nothing.
     """
-    front_end = config["front_end"]
+    front_end, rate = config["front_end"], config["sampling_rate"]
+    has_data = with_data(x, n_jobs)
+    max_gap = BRIDGED * rate
     if front_end["name"] == "envelopes":
-        x = _envelopes(x, front_end, config["sampling_rate"], n_jobs)
+        x, max_gap = _envelopes(x, front_end, rate, n_jobs), 0.0  # they have bridged as much already
     scale = kernels.standardise if config["normalisation"] == "zscore" else kernels.fill_missing
     features = np.empty(x.shape, dtype=np.float32)
-    n_finite = np.empty(len(x), dtype=np.int64)
-    over_rows(lambda start, stop: scale(x, features, n_finite, start, stop), len(x), n_jobs)
-    return features, n_finite > 0
+    over_rows(lambda start, stop: scale(x, features, max_gap, start, stop), len(x), n_jobs)
+    return features, has_data
 
 
 def with_data(x: np.ndarray | StoredWindows, n_jobs: int | None = None, progress: bool = False) -> np.ndarray:

@@ -31,8 +31,8 @@ def envelope_rows(x, bank, lengths, step, floor, out, start, stop):
     floor : float
         Added in square, so that the logarithm of the result stays finite.
     out : ndarray of float32, shape (n_rows, n_bands, n_out)
-        Receives ``envelope**2 + floor**2``; NaN where the nearest input sample is missing. At both ends the row is
-        continued as in a mirror.
+        Receives ``envelope**2 + floor**2``; NaN where all input samples within one output step are missing. At both
+        ends the row is continued as in a mirror.
     """
     n = x.shape[1]
     n_bands, n_out = out.shape[1], out.shape[2]
@@ -40,9 +40,11 @@ def envelope_rows(x, bank, lengths, step, floor, out, start, stop):
     padded = np.empty(n + 2 * reach, np.float32)
     missing = np.empty(n, np.bool_)
     square = np.float32(floor * floor)
+    within = math.floor(step)
     for r in range(start, stop):
         body = padded[reach : reach + n]
-        if bridge_gaps(x[r], 0.0, body, missing) == 0:
+        n_finite = bridge_gaps(x[r], 0.0, body, missing)
+        if n_finite == 0:
             out[r] = np.nan
             continue
         mean = 0.0
@@ -61,9 +63,12 @@ def envelope_rows(x, bank, lengths, step, floor, out, start, stop):
             odd = bank[b, 1, :taps]
             for j in range(n_out):
                 at = min(math.floor(j * step + 0.5), n - 1)
-                if missing[at]:
-                    out[r, b, j] = np.nan
-                    continue
+                if n_finite < n:
+                    # The last one also stands for what comes after it, so that no sample stands for nothing.
+                    last = n - 1 if j == n_out - 1 else min(at + within, n - 1)
+                    if missing[max(at - within, 0) : last + 1].all():
+                        out[r, b, j] = np.nan
+                        continue
                 begin = reach + at - taps // 2
                 segment = padded[begin : begin + taps]
                 real = np.float32(0)

@@ -6,52 +6,55 @@ import math
 
 import numpy as np
 
+from biosig_kernels.gaps import bridge_gaps
 from biosig_kernels.jit import kernel
 
 
 @kernel
-def standardise(x, out, n_finite, start, stop):
-    """Write z-scores of the windows ``x[start:stop]`` into `out`; samples that are not finite become 0.
+def standardise(x, out, max_gap, start, stop):
+    """Write z-scores of the windows ``x[start:stop]`` into `out`; what is missing becomes 0, but for short gaps.
 
     A channel without variance, or without any finite sample, becomes all zeros. `out` may be `x`.
 
     Parameters
     ----------
     x, out : (n_windows, n_channels, n_samples) float32
-    n_finite : (n_windows,) int64
-        Receives the number of finite samples of each window, all channels together.
+    max_gap : float
+        Longest gap between two finite samples, in samples, that is bridged by a straight line before anything else, and
+        then counts as measured; 0 for none. See `biosig_kernels.gaps.bridge_gaps`.
     """
     n_channels, n_samples = x.shape[1], x.shape[2]
+    row = np.empty(n_samples, x.dtype)
+    missing = np.empty(n_samples, np.bool_)
     for i in range(start, stop):
-        n_finite[i] = 0
         for c in range(n_channels):
+            bridge_gaps(x[i, c], max_gap, row, missing)
             count, total = 0, 0.0
             for t in range(n_samples):
-                if np.isfinite(x[i, c, t]):
+                if not missing[t]:
                     count += 1
-                    total += float(x[i, c, t])
-            n_finite[i] += count
+                    total += float(row[t])
             mean, squares = total / max(count, 1), 0.0
             for t in range(n_samples):
-                if np.isfinite(x[i, c, t]):
-                    squares += (float(x[i, c, t]) - mean) ** 2
+                if not missing[t]:
+                    squares += (float(row[t]) - mean) ** 2
             deviation = math.sqrt(squares / max(count, 1))
             scale = 1.0 / deviation if deviation > 0.0 else 0.0
             for t in range(n_samples):
-                out[i, c, t] = (float(x[i, c, t]) - mean) * scale if np.isfinite(x[i, c, t]) else 0.0
+                out[i, c, t] = 0.0 if missing[t] else (float(row[t]) - mean) * scale
 
 
 @kernel
-def fill_missing(x, out, n_finite, start, stop):
-    """Copy the windows ``x[start:stop]`` into `out`, samples that are not finite as 0; arguments as `standardise`."""
+def fill_missing(x, out, max_gap, start, stop):
+    """Copy the windows ``x[start:stop]`` into `out`, what is missing as 0; arguments as `standardise`."""
     n_channels, n_samples = x.shape[1], x.shape[2]
+    row = np.empty(n_samples, x.dtype)
+    missing = np.empty(n_samples, np.bool_)
     for i in range(start, stop):
-        n_finite[i] = 0
         for c in range(n_channels):
+            bridge_gaps(x[i, c], max_gap, row, missing)
             for t in range(n_samples):
-                finite = np.isfinite(x[i, c, t])
-                n_finite[i] += finite
-                out[i, c, t] = x[i, c, t] if finite else 0.0
+                out[i, c, t] = 0.0 if missing[t] else row[t]
 
 
 @kernel

@@ -115,6 +115,16 @@ def envelope(row, cosine, sine, step, floor, n_out):
     return np.array(out)
 
 
+def envelope_missing(row, step, n_out):
+    """Whether each output of an envelope is missing: look for a real sample within one output step of it."""
+    out = []
+    for j in range(n_out):
+        at = min(int(np.floor(j * step + 0.5)), len(row) - 1)
+        stop = len(row) if j == n_out - 1 else at + int(step) + 1
+        out.append(not any(np.isfinite(value) for value in row[max(at - int(step), 0) : stop]))
+    return np.array(out)
+
+
 def pulse(row, rate, band, rates, spread):
     """Concentration and pulse rate from a plain periodogram."""
     n = len(row)

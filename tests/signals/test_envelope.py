@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from biosig.signals import band_envelope
 from biosig.signals.envelope import BANDS
+from tests.naive import signals as naive
 
 
 @pytest.mark.parametrize("band", range(len(BANDS)))
@@ -78,8 +79,37 @@ def test_missing_samples():
     x[0, 0, 100:120] = np.nan
     x[1] = np.nan
     out = band_envelope(x, 64)
-    assert np.flatnonzero(np.isnan(out[0, 0])).tolist() == [25, 26, 27, 28, 29]
+    assert np.flatnonzero(np.isnan(out[0, 0])).tolist() == [26, 27, 28]  # 104, 108, 112: nothing within 4 samples
     assert np.isnan(out[1]).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(8, 200), st.floats(0, 1), st.sampled_from([40.0, 50.0, 64.0, 100.0]))
+def test_what_is_missing_agrees_with_the_twin(seed, n, loss, rate):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(0, 0.01, n)
+    x[rng.random(n) < loss] = np.nan
+    out = band_envelope(x[np.newaxis, np.newaxis], rate)[0]
+    expected = naive.envelope_missing(x, rate / 16, out.shape[1])
+    assert (np.isnan(out) == expected).all() and not np.isinf(out).any()
+    assert expected.all() == np.isnan(x).all()
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, 3, 333, 636, 637, 638, 639])
+@pytest.mark.parametrize("rate", [40, 50, 64, 100])
+def test_one_real_sample_is_enough(place, rate):
+    x = np.full((1, 1, 640), np.nan, np.float32)
+    x[0, 0, place] = 0.02
+    assert np.isfinite(band_envelope(x, rate)).any()
+
+
+@pytest.mark.parametrize("every", [2, 3, 4, 5, 8, 16])
+def test_a_few_missing_samples_hardly_change_a_slow_band(every):
+    x = np.sin(2 * np.pi * 2.5 * np.arange(1280) / 64)[np.newaxis, np.newaxis].astype(np.float32) * 0.01
+    gappy = x.copy()
+    gappy[..., ::every] = np.nan
+    np.testing.assert_allclose(
+        band_envelope(gappy, 64, bands=[(1, 4)])[..., 16:-16], band_envelope(x, 64, bands=[(1, 4)])[..., 16:-16], atol=0.05
+    )
 
 
 def test_no_windows():

@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from biosig.signals import band_envelope
 from biosig.training import make_config
@@ -43,6 +45,67 @@ def test_envelopes_are_scaled_after_the_envelope():
     assert (made["encoder"]["n_channels"], made["encoder"]["n_samples"]) == features.shape[1:]
     assert made["encoder"]["sampling_rate"] == FRONT_ENDS["envelopes"]["envelope_rate"]
     assert has_data.tolist() == [True, True, False, True]
+
+
+def gaps(kind, seed):
+    """Windows (2, 3, 640) of which the second lacks samples, and which those are."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((2, 3, 640)).astype(np.float32) * 0.01
+    where = np.zeros((3, 640), dtype=bool)
+    name, value = kind
+    if name == "every":
+        where[:, rng.integers(value) :: value] = True
+    elif name == "random":
+        where[:] = rng.random((1 if seed % 2 else 3, 640)) < value
+    elif name == "stretch":
+        first = rng.integers(0, 640 - value + 1)
+        where[:, first : first + value] = True
+    elif name == "axis":
+        where[rng.permutation(3)[:value]] = True
+    else:
+        where[:] = True
+        where[rng.integers(3), value if value >= 0 else 640 + value] = False
+    x[1, where] = [np.nan, np.inf, -np.inf][seed % 3]
+    return x, where
+
+
+KINDS = st.one_of(
+    st.tuples(st.just("every"), st.integers(2, 40)),
+    st.tuples(st.just("random"), st.floats(0, 0.95)),
+    st.tuples(st.just("stretch"), st.integers(1, 639)),
+    st.tuples(st.just("axis"), st.integers(1, 2)),
+    st.tuples(st.just("one sample"), st.integers(-640, 639)),
+)
+
+
+@pytest.mark.parametrize("front_end", ["samples", "envelopes"])
+@pytest.mark.parametrize("normalisation", ["zscore", "none"])
+@given(kind=KINDS, seed=st.integers(0, 999))
+def test_whatever_is_missing_a_real_sample_gives_finite_features(front_end, normalisation, kind, seed):
+    x, where = gaps(kind, seed)
+    assume(not where.all())
+    before = x.copy()
+    made = config(front_end, normalisation=normalisation)
+    features, has_data = prepare(x, made, 1)
+    assert has_data.all() and np.isfinite(features).all()
+    np.testing.assert_array_equal(x, before)
+    np.testing.assert_array_equal(features[:1], prepare(x[:1], made, 1)[0])  # a whole window knows nothing of the other
+    if not where.any():
+        np.testing.assert_array_equal(features[1], prepare(np.ascontiguousarray(x[1:]), made, 1)[0][0])
+    x[1] = np.nan
+    assert prepare(x, made, 1)[1].tolist() == [True, False]
+
+
+@pytest.mark.parametrize("every", [2, 3, 4, 8])
+def test_short_gaps_are_bridged_and_long_ones_are_zero(every):
+    t = np.arange(640) / 64
+    x = np.broadcast_to(np.sin(2 * np.pi * 1.2 * t), (2, 3, 640)).astype(np.float32).copy()
+    x[1, :, 1:-1:every] = np.nan
+    x[1, :, 200:240] = np.nan  # 0.6 s
+    features, _ = prepare(x, config())
+    far = np.r_[0:198, 242:640]
+    np.testing.assert_allclose(features[1][:, far], features[0][:, far], atol=0.1)
+    assert (features[1][:, 201:239] == 0).all()
 
 
 def test_without_normalisation_only_missing_samples_change():
