@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from biosig._checks import check_sampling_rate
+from biosig.estimators.windows import TakesWindows, like_input, wants_table
 
 MODALITIES = ("accel", "ppg")
 SIGNAL = ("modality", "sampling_rate", "n_channels", "n_samples")
@@ -19,7 +20,7 @@ SETTINGS = (*SIGNAL, "front_end", "normalisation", "encoder", "embedding")
 """What of a config makes an encoder, see `biosig.training.make_config`."""
 
 
-class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class Encoder(TakesWindows, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of the estimators that hold a fitted encoder in ``config_`` and ``weights_`` (a dict of NumPy arrays).
 
     The fitted state is plain data, so fitted estimators pickle and copy without any deep-learning object inside.
@@ -38,20 +39,29 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         -------
         embedding : array of shape (n_windows, n_features), float32
             NaN rows for windows without a single real sample. An `xarray.DataArray` over ``window`` in gives one over
-            ``(window, feature)`` out, coordinates kept.
+            ``(window, feature)`` out, coordinates kept; a table instead where ``set_output`` or
+            ``sklearn.set_config(transform_output=...)`` wants one.
         """
+        embedding = self._embed(X)
+        return embedding if wants_table(self) else like_input(embedding, X, self.get_feature_names_out())
+
+    def _embed(self, X) -> np.ndarray:
+        """Return the embedding as an array, whatever the container of the windows and the output asked for."""
         from biosig.training import embed
 
         check_is_fitted(self, "weights_")
-        windows = self._check_input(X)
-        embedding = embed(windows, self.config_, self.weights_, n_jobs=getattr(self, "n_jobs", None))
-        return _like_input(embedding, X, self.get_feature_names_out())
+        return embed(self._check_input(X), self.config_, self.weights_, n_jobs=getattr(self, "n_jobs", None))
 
     def _check_input(self, X, name: str = "X"):
         """Return the windows, those on disk left there, or raise ValueError when the encoder does not take them."""
         from biosig.training.frontends import check_input
 
         return check_input(X, self.config_, name)
+
+    @property
+    def n_channels_in_(self) -> int:  # type: ignore[override]
+        """Channels of the windows that the encoder takes."""
+        return self.config_["n_channels"]
 
     @property
     def _n_features_out(self) -> int:
@@ -67,14 +77,6 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         check_is_fitted(self, "weights_")
         save_weights_folder(os.fspath(folder), self.weights_, self.config_, model_card(self.config_, self))
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.two_d_array = False
-        tags.input_tags.allow_nan = True
-        tags.non_deterministic = False
-        return tags
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -220,12 +222,3 @@ def check_modality(modality: str) -> str:
     if modality not in MODALITIES:
         raise ValueError(f"modality is {modality!r}; expected one of {', '.join(map(repr, MODALITIES))}")
     return modality
-
-
-def _like_input(embedding: np.ndarray, X, names: np.ndarray):
-    """Return a DataArray where windows came as one (no import of xarray needed to find out)."""
-    if not hasattr(X, "dims") or not hasattr(X, "coords"):
-        return embedding
-    window = X.dims[0]
-    coords = {name: value for name, value in X.coords.items() if value.dims == (window,)}
-    return type(X)(embedding, dims=(window, "feature"), coords={**coords, "feature": names.astype(str)})

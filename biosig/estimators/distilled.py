@@ -6,12 +6,13 @@ import copy
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from biosig.estimators.base import Encoder, TrainedEncoder
 from biosig.estimators.pretrained import as_encoder
+from biosig.estimators.scores import top1
+from biosig.estimators.windows import is_windows, shape_of
 
 
 @dataclass(eq=False, repr=False)
@@ -23,7 +24,8 @@ class DistilledEncoder(TrainedEncoder):
     teacher : estimator or path
         The PPG encoder. A fitted `MaskedAutoencoder` or `ContrastiveEncoder`, or what `biosig.load_encoder` returns,
         is used frozen. An unfitted one (which is what a clone in cross-validation is) is first fitted on the PPG
-        windows given to ``fit``. A path is loaded.
+        windows given to ``fit``, with their `groups`. ``sklearn.frozen.FrozenEstimator(teacher)`` and
+        `biosig.load_encoder` keep their weights through clones. A path is loaded.
     sampling_rate : float, default=64.0
         Rate of the windows (Hz).
     temperature : float, default=0.04
@@ -78,36 +80,45 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
     time_weight: float | None = None
     joint: bool = False
 
-    def fit(self, X, y, groups=None, starts=None):
+    def fit(self, X, y=None, groups=None, starts=None, *, ppg=None):
         """Train the student.
 
         Parameters
         ----------
         X : array of shape (n_windows, 3, n_samples)
             Acceleration, in memory or on disk, see `biosig.training.sources.open_windows`.
-        y : array of shape (n_windows, n_wavelengths, n_samples)
-            The PPG of the same windows, row by row.
+        y : array of shape (n_windows, n_wavelengths, n_samples), or ignored
+            The PPG of the same windows, row by row. With `ppg`, y is ignored: in a Pipeline it holds the targets of the
+            probe.
         groups : array of shape (n_windows,), optional
             Participant of each window. With it, other windows of the same participant serve as hard negatives, and
             participants are held out.
         starts : array of shape (n_windows,), optional
             Start of each window (s). With it, overlapping neighbours of one participant are never negatives.
+        ppg : array of shape (n_windows, n_wavelengths, n_samples), optional
+            The PPG by its name, which is how it passes through Pipelines and searches: as one array, which they slice
+            by rows together with X, after ``set_fit_request(ppg=True)``.
+
+        Raises
+        ------
+        ValueError
+            Without PPG windows, or for windows that are not paired or do not fit.
         """
-        return self._fit(X, y, groups, starts, self.warm_start)
+        return self._fit(X, paired_ppg(X, y, ppg), groups, starts, self.warm_start)
 
-    def partial_fit(self, X, y, groups=None, starts=None):
+    def partial_fit(self, X, y=None, groups=None, starts=None, *, ppg=None):
         """Train ``n_steps`` further steps, from where the last call stopped; otherwise as ``fit``."""
-        return self._fit(X, y, groups, starts, True)
+        return self._fit(X, paired_ppg(X, y, ppg), groups, starts, True)
 
-    def _fit(self, X, y, groups, starts, go_on: bool):
+    def _fit(self, X, ppg, groups, starts, go_on: bool):
         from biosig.training import Fitted, train_distilled
 
         config, start, initial = self._prepared(X, "accel", go_on)
         if start is None:
-            self.teacher_ = self._given_teacher = self._frozen_teacher(y, groups)
+            self.teacher_ = self._given_teacher = self._frozen_teacher(ppg, groups)
         fitted = train_distilled(
             X,
-            y,
+            ppg,
             config,
             Fitted(self._given_teacher.config_, self._given_teacher.weights_, {}),
             options=self._options("accel"),
@@ -160,14 +171,59 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
         check_is_fitted(self, "weights_")
         return self._placed(self.teacher_, X, "teacher", in_time)
 
+    def score(self, X, y=None, *, ppg=None) -> float:
+        """Return the fraction of windows whose acceleration finds its own PPG first among all windows given (top-1).
+
+        Compared stretch by stretch where the encoder was trained for it (see `project`), otherwise by the pooled
+        embedding. The more windows, the harder: compare scores over pools of one size only, as a search over folds
+        does.
+
+        Parameters
+        ----------
+        X, y, ppg : arrays
+            As in ``fit``. Windows without a real sample in either sensor are left out.
+
+        Returns
+        -------
+        float
+            0 to 1, higher is better; chance is one over the number of windows. Ties count in part.
+
+        Raises
+        ------
+        ValueError
+            Without PPG windows, or with fewer than two windows with data in both sensors.
+        """
+        check_is_fitted(self, "weights_")
+        ppg = paired_ppg(X, y, ppg)
+        in_time = "student_in_time" in self.heads_
+        return top1(self.project(X, in_time=in_time), self.project_ppg(ppg, in_time=in_time), "accel and ppg")
+
     def _placed(self, encoder: Encoder, X, side: str, in_time: bool):
         from biosig.training import project, project_in_time
 
         if not in_time:
-            return project(np.asarray(encoder.transform(X)), self.heads_[side])
+            return project(encoder._embed(X), self.heads_[side])
         if f"{side}_in_time" not in self.heads_:
             raise ValueError(
                 "in_time was asked for, but the encoder was fitted without: give a time_weight such as 1.0"
             )
         head = self.heads_[f"{side}_in_time"]
         return project_in_time(encoder._check_input(X), encoder.config_, encoder.weights_, head, n_jobs=self.n_jobs)
+
+
+def paired_ppg(X, y, ppg):
+    """Return the PPG windows meant by `y` and `ppg`, or raise ValueError where there are none."""
+    if ppg is not None:
+        return ppg
+    if is_windows(y):
+        return y
+    shape = shape_of(y)
+    given = "ppg is missing" if y is None else f"y has shape {shape}, which are no PPG windows, and ppg is missing"
+    if len(shape) == 2 and shape[1:] == shape_of(X)[-1:]:
+        given += " (for one-channel windows write ppg[:, np.newaxis, :])"
+    raise ValueError(
+        f"{given}; a DistilledEncoder learns from the PPG of the same windows, (n_windows, n_wavelengths, n_samples): "
+        "give fit(accel, ppg), or fit(accel, y, ppg=ppg) beside the targets of a probe. In a Pipeline or a search the "
+        "PPG arrives by metadata routing: sklearn.set_config(enable_metadata_routing=True), "
+        "DistilledEncoder(...).set_fit_request(ppg=True), then fit(accel, y, ppg=ppg)"
+    )

@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
+from sklearn.utils import ClassifierTags, RegressorTags
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from biosig._checks import check_groups
 from biosig.estimators.base import TrainedEncoder, check_modality
+from biosig.estimators.scores import nearest_of_same_group, supervised_score
+
+
+def _classifies(estimator) -> bool:
+    return estimator.task == "classification"
 
 
 @dataclass(eq=False, repr=False)
@@ -95,6 +103,42 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
             )
         )
 
+    def score(self, X, y=None) -> float:
+        """Return the negative mean squared error of the hidden stretches of windows, told from the visible ones.
+
+        What is hidden is the same for every encoder of one `mask_ratio` and `patch`. Encoders that differ in these or
+        in `front_end` are given tasks that differ, so their scores must not be compared.
+
+        Parameters
+        ----------
+        X : array of shape (n_windows, n_channels, n_samples)
+            Windows without a real sample are left out.
+        y : ignored
+
+        Returns
+        -------
+        float
+            At most 0, higher is better; about -1 for an encoder that tells nothing, as windows have variance 1.
+
+        Raises
+        ------
+        ValueError
+            For windows that the encoder does not take, or none with data.
+        """
+        from biosig.training import reconstruction_error
+
+        check_is_fitted(self, "weights_")
+        return -reconstruction_error(
+            X,
+            self.config_,
+            self.state_.weights,
+            mask_ratio=self.mask_ratio,
+            patch=self.patch,
+            decoder_width=self.decoder_width,
+            decoder_depth=self.decoder_depth,
+            n_jobs=self.n_jobs,
+        )
+
 
 @dataclass(eq=False, repr=False)
 class ContrastiveEncoder(TrainedEncoder):
@@ -145,7 +189,8 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
             In memory or on disk, see `biosig.training.sources.open_windows`.
         y : ignored
         groups : array of shape (n_windows,)
-            Participant of each window; needed. Those with a single window are left out.
+            Participant of each window; needed. Those with a single window are left out. In a Pipeline they arrive by
+            metadata routing, ``set_fit_request(groups=True)``.
         """
         return self._fit(X, groups, self.warm_start)
 
@@ -172,6 +217,35 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
             initial=initial,
         )
         return self._keep(fitted)
+
+    def score(self, X, y=None, groups=None) -> float:
+        """Return the fraction of windows whose most similar other window is of the same participant.
+
+        Similar by the cosine of the embeddings, after their mean is taken away.
+
+        Parameters
+        ----------
+        X : array of shape (n_windows, n_channels, n_samples)
+            Windows without a real sample are left out.
+        y : ignored
+        groups : array of shape (n_windows,)
+            Participant of each window; needed. In a search: ``set_score_request(groups=True)``.
+
+        Returns
+        -------
+        float
+            0 to 1, higher is better.
+
+        Raises
+        ------
+        ValueError
+            Without `groups`, or without two participants of whom one has two windows with data.
+        """
+        check_is_fitted(self, "weights_")
+        if groups is None:
+            raise ValueError("groups is missing; the score counts how often windows of one participant are alike")
+        embedding = self._embed(X)
+        return nearest_of_same_group(embedding, check_groups(groups, len(embedding)))
 
 
 @dataclass(eq=False, repr=False)
@@ -227,6 +301,10 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
     def _fit(self, X, y, groups, go_on: bool):
         from biosig.training import train_supervised
 
+        if y is None:
+            raise ValueError(
+                "y is None; a SupervisedEncoder requires y to be passed, the targets of the windows: fit(X, y)"
+            )
         config, start, initial = self._prepared(X, check_modality(self.modality), go_on)
         fitted = train_supervised(
             X,
@@ -249,12 +327,47 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
         predicted = self._trained().predict(X, n_jobs=self.n_jobs)
         return predicted[:, 0] if self._one_target and self.task == "regression" else predicted
 
+    @available_if(_classifies)
     def predict_proba(self, X):
         """Return the probability of each of ``classes_``, (n_windows, n_classes); NaN rows for windows without data."""
         return self._trained().probabilities(X, n_jobs=self.n_jobs)
+
+    def score(self, X, y, sample_weight=None) -> float:
+        """Return the coefficient of determination R² of the predictions, or for classification their accuracy.
+
+        Parameters
+        ----------
+        X : array of shape (n_windows, n_channels, n_samples)
+        y : array of shape (n_windows,) or (n_windows, n_targets)
+            As in ``fit``. Windows without data and missing targets are left out; of several targets the mean R² counts.
+        sample_weight : array of shape (n_windows,), optional
+            Weights of the windows.
+
+        Returns
+        -------
+        float
+            At most 1, higher is better.
+
+        Raises
+        ------
+        ValueError
+            For targets that do not fit the windows, or not one of them known for a window with data.
+        """
+        predicted = self.predict(X)
+        return supervised_score(np.asarray(y), predicted, sample_weight, classes=_classifies(self))
 
     def _trained(self):
         from biosig.training import Fitted
 
         check_is_fitted(self, "weights_")
         return Fitted(self.config_, self.weights_, {}, self.heads_)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        if _classifies(self):
+            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        else:
+            tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
+            tags.target_tags.multi_output = True
+        return tags

@@ -11,15 +11,20 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from biosig._checks import check_sampling_rate, check_windows
+from biosig.estimators.windows import TakesWindows
 from biosig.signals import band_envelope, bandpass, normalise_windows, orientation_free, remove_gravity, resample
 
 
-class WindowTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class WindowTransformer(TakesWindows, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Base of the steps that map windows to windows.
 
-    Subclasses give ``_apply(X)``. Output is always a three-dimensional float32 array, so ``set_output`` has nothing
-    to configure here; it is accepted because a Pipeline passes it on to every step.
+    Subclasses give ``_apply(X)``. Output is always a three-dimensional float32 array, which no table can hold: neither
+    ``set_output`` nor ``sklearn.set_config(transform_output=...)`` changes it. Both are accepted, because a Pipeline
+    passes them on to every step.
     """
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**{"auto_wrap_output_keys": None, **kwargs})  # scikit-learn asks every subclass anew
 
     def fit(self, X, y=None):
         """Check the windows and the parameters.
@@ -50,14 +55,6 @@ class WindowTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
 
     def _apply(self, X: np.ndarray) -> np.ndarray:
         raise TypeError(f"{type(self).__name__} defines no _apply(X)")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.two_d_array = False
-        tags.input_tags.allow_nan = True
-        tags.no_validation = False
-        return tags
 
 
 class Resampler(WindowTransformer):

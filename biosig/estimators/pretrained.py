@@ -28,26 +28,30 @@ class PretrainedEncoder(Encoder):
         Threads; None uses all cores.
     """
 
+    _read_from: object
+
     def __init__(self, source, *, n_jobs=None):
         self.source = source
         self.n_jobs = n_jobs
 
     def fit(self, X=None, y=None):
-        """Read the weights if they are not there yet; nothing is learnt."""
-        if not hasattr(self, "weights_"):
+        """Read the weights unless those of `source` are there already; nothing is learnt."""
+        if not hasattr(self, "weights_") or self._read_from != self.source:
             from biosig.nets.weights import load_weights_folder
 
             self.weights_, self.config_ = load_weights_folder(_find(self.source))
+            self._read_from = self.source
         if X is not None:
             self._check_input(X)
         return self
 
     def __sklearn_clone__(self):
         """Keep the weights: they are not learnt from the data of a fold."""
-        copy = type(self)(self.source, n_jobs=self.n_jobs)
-        if hasattr(self, "weights_"):
-            copy.weights_, copy.config_ = self.weights_, self.config_
-        return copy
+        twin = super().__sklearn_clone__()
+        for name in ("weights_", "config_", "_read_from"):
+            if hasattr(self, name):
+                setattr(twin, name, getattr(self, name))
+        return twin
 
 
 def load_encoder(source) -> PretrainedEncoder:

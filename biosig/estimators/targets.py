@@ -7,12 +7,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from biosig._checks import check_sampling_rate, check_windows
+from biosig.estimators.windows import TakesWindows
 from biosig.heart import ppg_targets
 
 COLUMNS = ("heart_rate", "sdnn", "rmssd")
 
 
-class PPGTargets(TransformerMixin, BaseEstimator):
+class PPGTargets(TakesWindows, TransformerMixin, BaseEstimator):
     """Heart rate, SDNN and RMSSD of each PPG window.
 
     Parameters
@@ -59,10 +60,3 @@ class PPGTargets(TransformerMixin, BaseEstimator):
         """Names of the targets."""
         check_is_fitted(self, "n_channels_in_")
         return np.asarray(COLUMNS, dtype=object)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.two_d_array = False
-        tags.input_tags.allow_nan = True
-        return tags

@@ -17,6 +17,7 @@ _HOME = {
     "project": "embedding",
     "project_in_time": "embedding",
     "random_encoder": "fitted",
+    "reconstruction_error": "autoencoding",
     "train_contrastive": "contrastive",
     "train_distilled": "distillation",
     "train_masked_autoencoder": "autoencoding",
