@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from biosig._checks import check_groups
 from biosig.estimators.base import TrainedEncoder, check_modality
-from biosig.estimators.scores import nearest_of_same_group, supervised_score
+from biosig.estimators.scores import check_labels, nearest_of_same_group, supervised_score
 
 
 def _classifies(estimator) -> bool:
@@ -294,17 +294,28 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
         """
         return self._fit(X, y, groups, self.warm_start)
 
-    def partial_fit(self, X, y, groups=None):
-        """Train ``n_steps`` further steps, from where the last call stopped; otherwise as ``fit``."""
-        return self._fit(X, y, groups, True)
+    def partial_fit(self, X, y, groups=None, *, classes=None):
+        """Train ``n_steps`` further steps, from where the last call stopped; otherwise as ``fit``.
 
-    def _fit(self, X, y, groups, go_on: bool):
+        Parameters
+        ----------
+        X, y, groups : arrays
+            As in ``fit``.
+        classes : array of shape (n_classes,), optional
+            All labels of later calls too, for classification; read by the first call.
+        """
+        return self._fit(X, y, groups, True, classes)
+
+    def _fit(self, X, y, groups, go_on: bool, classes=None):
         from biosig.training import train_supervised
 
         if y is None:
             raise ValueError(
-                "y is None; a SupervisedEncoder requires y to be passed, the targets of the windows: fit(X, y)"
+                "SupervisedEncoder requires y to be passed, but the target y is None; give one target or label a "
+                "window: fit(X, y)"
             )
+        if _classifies(self):
+            check_labels(y)
         config, start, initial = self._prepared(X, check_modality(self.modality), go_on)
         fitted = train_supervised(
             X,
@@ -313,13 +324,13 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
             options=self._options(self.modality),
             groups=groups,
             task=self.task,
-            classes=None if start is None else getattr(self, "classes_", None),
+            classes=classes if start is None else getattr(self, "classes_", None),
             start=start,
             initial=initial,
         )
         if self.task == "classification":
             self.classes_ = fitted.heads["classification"]["classes"]
-        self._one_target = np.ndim(y) == 1
+        self._one_target = np.asarray(y).ndim == 1
         return self._keep(fitted)
 
     def predict(self, X):

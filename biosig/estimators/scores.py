@@ -115,6 +115,18 @@ def supervised_score(y: np.ndarray, predicted: np.ndarray, sample_weight, *, cla
     return float(np.mean([measure(true, said, sample_weight=weight[used]) for true, said, used in pairs]))
 
 
+def check_labels(y) -> None:
+    """Raise ValueError for numbers that are measurements rather than labels; NaN and None are missing labels."""
+    labels = np.asarray(y)
+    if labels.dtype.kind == "f" and labels.ndim == 1:
+        known = labels[np.isfinite(labels)]
+        if (known != np.round(known)).any():
+            raise ValueError(
+                f"Unknown label type: continuous. y has values such as {known[known != np.round(known)][0]:g}; give "
+                "labels (text or whole numbers), or task='regression'"
+            )
+
+
 def _labels_known(labels: np.ndarray) -> np.ndarray:
     return np.array([label is not None and bool(label == label) for label in labels], dtype=bool)
 

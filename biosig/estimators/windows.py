@@ -26,6 +26,7 @@ class TakesWindows:
         tags.input_tags.three_d_array = True
         tags.input_tags.two_d_array = False
         tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = []  # windows are float32, and so is what is made of them
         return tags
 
 
@@ -49,7 +50,7 @@ def shape_of(x: Any) -> tuple[int, ...]:
     if hasattr(x, "shape"):
         return tuple(x.shape)
     try:
-        return np.shape(x)
+        return np.asarray(x).shape
     except ValueError:
         return (len(x),)
 
