@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from biosig._checks import check_groups
+from biosig.estimators.windows import wants_table
 
 
 class ParticipantMean(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -79,13 +80,15 @@ class ParticipantMean(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         means = (sums / counts[:, np.newaxis]).astype(rows.dtype)
         if self.keep_windows:
             means = means[codes]
-        if hasattr(X, "coords"):
+        if hasattr(X, "coords") and not wants_table(self):
             window, feature = X.dims
             kept = X[window].coords if self.keep_windows else {"participant": people}
             dims = (window if self.keep_windows else "participant", feature)
             return type(X)(means, dims=dims, coords={**kept, **X[feature].coords})
-        if hasattr(X, "columns"):
+        if hasattr(X, "columns") and hasattr(X, "index"):
             return type(X)(means, columns=X.columns, index=X.index if self.keep_windows else people)
+        if hasattr(X, "columns") and not wants_table(self):  # polars, which has no index
+            return type(X)(means, schema=list(X.columns))
         return means
 
     def fit_transform(self, X, y=None, groups=None):
