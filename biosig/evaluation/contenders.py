@@ -95,7 +95,7 @@ class Trained(Contender):
 
     def embed(self, windows: np.ndarray, sampling_rate: float) -> np.ndarray:
         """Embed windows with the encoder trained last."""
-        return self.encoder.transform(windows)
+        return np.asarray(self.encoder.transform(windows))
 
     def identity(self) -> str:
         """Name, family and settings; the code of this library is part of every cell's key already."""
@@ -138,7 +138,7 @@ class Saved(Contender):
 
     def embed(self, windows: np.ndarray, sampling_rate: float) -> np.ndarray:
         """Embed windows of the rate and length that the encoder takes."""
-        return self.encoder.transform(windows)
+        return np.asarray(self.encoder.transform(windows))
 
     def identity(self) -> str:
         """Name, weights and settings."""

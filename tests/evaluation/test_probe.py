@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import sklearn
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
@@ -34,6 +35,13 @@ def test_agrees_with_the_grid_search_of_scikit_learn(n_features):
     )
     predicted = probe(x[train], y[train], groups[train], x[test], alphas=ALPHAS, n_folds=3)
     np.testing.assert_allclose(predicted, search.predict(x[test]), rtol=1e-8)
+
+
+def test_the_output_configured_for_scikit_learn_changes_nothing():
+    x, y, groups = cohort()
+    expected = probe(x[:90], y[:90], groups[:90], x[90:], alphas=ALPHAS)
+    with sklearn.config_context(transform_output="pandas"):
+        np.testing.assert_array_equal(probe(x[:90], y[:90], groups[:90], x[90:], alphas=ALPHAS), expected)
 
 
 @pytest.mark.parametrize("n_features", [6, 200])
