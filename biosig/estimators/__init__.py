@@ -1,7 +1,7 @@
 """scikit-learn estimators: signal steps, PPG targets, encoders."""
 
 from biosig.estimators.distilled import DistilledEncoder
-from biosig.estimators.encoders import ContrastiveEncoder, MaskedAutoencoder, SupervisedEncoder
+from biosig.estimators.encoders import ContrastiveEncoder, MaskedAutoencoder
 from biosig.estimators.participant_mean import ParticipantMean
 from biosig.estimators.preprocessing import (
     BandEnvelope,
@@ -12,6 +12,7 @@ from biosig.estimators.preprocessing import (
     WindowNormalizer,
 )
 from biosig.estimators.pretrained import PretrainedEncoder, load_encoder
+from biosig.estimators.supervised import SupervisedEncoder
 from biosig.estimators.targets import PPGTargets
 
 __all__ = [

@@ -46,7 +46,7 @@ class Encoder(TakesWindows, ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return embedding if wants_table(self) else like_input(embedding, X, self.get_feature_names_out())
 
     def _embed(self, X) -> np.ndarray:
-        """Return the embedding as an array, whatever the container of the windows and the output asked for."""
+        """Return the embedding as an array, whatever the container of the windows and the configured output."""
         from biosig.training import embed
 
         check_is_fitted(self, "weights_")

@@ -36,7 +36,7 @@ class PretrainedEncoder(Encoder):
 
     def fit(self, X=None, y=None):
         """Read the weights unless those of `source` are there already; nothing is learnt."""
-        if not hasattr(self, "weights_") or self._read_from != self.source:
+        if not hasattr(self, "weights_") or getattr(self, "_read_from", self.source) != self.source:
             from biosig.nets.weights import load_weights_folder
 
             self.weights_, self.config_ = load_weights_folder(_find(self.source))

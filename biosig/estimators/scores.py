@@ -112,7 +112,7 @@ def supervised_score(y: np.ndarray, predicted: np.ndarray, sample_weight, *, cla
     if not all(used.any() for *_, used in pairs):
         raise ValueError(f"y has {len(y)} rows, but a target is known for no window with data; nothing can be scored")
     measure = accuracy_score if classes else r2_score
-    return float(np.mean([measure(true, said, sample_weight=weight[used]) for true, said, used in pairs]))
+    return float(np.mean([measure(true, guess, sample_weight=weight[used]) for true, guess, used in pairs]))
 
 
 def check_labels(y) -> None:

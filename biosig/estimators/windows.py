@@ -31,7 +31,7 @@ class TakesWindows:
 
 
 def wants_table(estimator) -> bool:
-    """Whether ``set_output`` or scikit-learn's configuration asks for a DataFrame, which scikit-learn then makes."""
+    """Whether ``set_output`` or scikit-learn's configuration wants a DataFrame, which scikit-learn then makes."""
     own = getattr(estimator, "_sklearn_output_config", {}).get("transform")
     return (own or get_config()["transform_output"]) != "default"
 

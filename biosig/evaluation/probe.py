@@ -35,7 +35,7 @@ def _inner_folds(groups: np.ndarray, n_folds: int):
 
 def _path_predictions(train_x, train_y, test_x, alphas: np.ndarray) -> np.ndarray:
     """Ridge predictions for all penalties at once, shape (n_test, n_alphas)."""
-    # arrays, whatever sklearn.set_config says
+    # arrays, whatever sklearn.set_config wants
     scaler = StandardScaler().set_output(transform="default").fit(train_x)
     x, mean = scaler.transform(train_x), train_y.mean()
     if len(x) >= x.shape[1]:
@@ -155,7 +155,7 @@ def _probe(train_x, train_y, train_groups, test_x, alphas, n_folds: int, *, with
         return found
     x, y, people = train_x[train], train_y[train], train_groups[train]
     alpha, held_out = _choose(x, y, people, alphas, n_folds)
-    # arrays, whatever sklearn.set_config says
+    # arrays, whatever sklearn.set_config wants
     scaler = StandardScaler().set_output(transform="default").fit(x)
     seen = scaler.transform(x)
     ridge = Ridge(alpha=alpha).fit(seen, y)

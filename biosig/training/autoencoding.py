@@ -109,7 +109,7 @@ def reconstruction_error(
     batch_size: int = 64,
     n_jobs: int | None = None,
 ) -> float:
-    """Return the mean squared error of the hidden parts of windows, as told by a trained masked autoencoder.
+    """Return the mean squared error of the hidden parts of windows, as reconstructed by a trained masked autoencoder.
 
     What is hidden is drawn from one fixed seed, so that the same windows give the same figure, whoever is evaluated.
 
