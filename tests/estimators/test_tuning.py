@@ -186,7 +186,9 @@ def test_participants_reach_the_others_too(routing, data):
     supervised = SupervisedEncoder(RATE, **SMALL).set_fit_request(groups=True)
     mean = ParticipantMean(keep_windows=True).set_fit_request(groups=True).set_transform_request(groups=True)
     for encoder in (contrastive, supervised):
-        pipeline = make_pipeline(encoder, clone(mean), StandardScaler(), Ridge())
+        averaged = make_pipeline(encoder, clone(mean), StandardScaler(), Ridge()).fit(accel, rate, groups=PEOPLE)
+        assert len(np.unique(np.round(averaged.predict(accel, groups=PEOPLE), 3))) <= len(np.unique(PEOPLE))
+        pipeline = make_pipeline(encoder, StandardScaler(), Ridge())
         cv = cross_validate(pipeline, accel, rate, cv=GroupKFold(2), params={"groups": PEOPLE}, error_score="raise")
         assert np.isfinite(cv["test_score"]).all()
     search = GridSearchCV(contrastive, {"koleo": [0.0, 0.1]}, cv=GroupKFold(2), error_score="raise")
