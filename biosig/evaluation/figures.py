@@ -153,7 +153,7 @@ def predicted_against_true(comparison: Comparison) -> Plate | None:
     own = own.dropna(subset=["true", "predicted"])
     _, person = np.unique(own["participant"].astype(str), return_inverse=True)
     # The ends of the map are too dark for a dark page and too pale for a light one.
-    colours = matplotlib.colormaps["turbo"](0.12 + 0.76 * person / max(1, person.max(initial=0)))
+    colours = matplotlib.colormaps["turbo"](0.12 + 0.76 * person / max(1, int(person.max(initial=0))))
 
     def panel(target: str) -> Panel:
         here = (own["target"] == target).to_numpy()
