@@ -102,7 +102,7 @@ def hash_arrays(arrays: Iterable[np.ndarray]) -> str:
     digest = hashlib.sha256()
     for array in arrays:
         array = np.asarray(array)
-        if array.dtype == object:  # pointers would be hashed otherwise
+        if array.dtype.kind not in "biufcSU":  # objects, and what else holds pointers: these would be hashed otherwise
             array = array.astype(str)
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
