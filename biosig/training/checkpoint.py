@@ -203,8 +203,8 @@ def _check_state(state: State) -> None:
         if not isinstance(values, list) or not all(isinstance(value, (int, float)) for value in values):
             raise ValueError(f"its curve {name!r} is no list of numbers")
     for names in (("step", "loss", "learning_rate"), ("validation_step", "validation_loss")):
-        lengths = {len(state.history.get(name, [])) for name in names}
-        if len(lengths) > 1 or max(lengths) > state.step:
+        lengths = {len(state.history[name]) for name in names if name in state.history}
+        if len(lengths) > 1 or max(lengths, default=0) > state.step:
             raise ValueError(f"its curves {', '.join(names)} do not fit step {state.step} or one another")
 
 
