@@ -37,7 +37,7 @@ class Forgiving:
         """Write what can be written; return the length of the text in any case."""
         for start in range(0, len(text), _CHUNK):
             if self._failure is None and self._has_room():
-                self._attempt(lambda part=text[start : start + _CHUNK]: self._stream.write(part))
+                self._attempt(lambda part=text[start : start + _CHUNK]: self._pass_on(part))
         return len(text)
 
     def flush(self) -> None:
@@ -49,6 +49,11 @@ class Forgiving:
         """Return why text was lost, None where none was or where the reader of a pipe went away: that is its right."""
         self.flush()
         return None if isinstance(self._failure, BrokenPipeError) else self._failure
+
+    def _pass_on(self, text: str) -> None:
+        self._stream.write(text)
+        if self._patience is not None:  # what gathers in a buffer would be more than there is room for
+            self._stream.flush()
 
     def _attempt(self, action) -> None:
         try:

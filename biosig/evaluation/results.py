@@ -103,7 +103,7 @@ def hash_arrays(arrays: Iterable[np.ndarray]) -> str:
     for array in arrays:
         array = np.asarray(array)
         if array.dtype.kind not in "biufcSU":  # objects, and what else holds pointers: these would be hashed otherwise
-            array = array.astype(str)
+            array = array.astype(object).astype(str)
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
