@@ -12,7 +12,10 @@ def check_sampling_rate(value, name: str = "sampling_rate") -> float:
     """Return `value` in Hz as a float, or raise ValueError unless it is a finite positive number."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.number)):
         raise ValueError(f"{name} is {value!r}; expected a positive number of samples per second (Hz), such as 64")
-    rate = float(value)
+    try:
+        rate = float(value)
+    except OverflowError:  # a whole number beyond the largest float
+        rate = math.inf
     if not math.isfinite(rate) or rate <= 0:
         raise ValueError(f"{name} is {value!r} Hz; expected a positive, finite number of samples per second")
     return rate

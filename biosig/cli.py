@@ -3,45 +3,66 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from biosig import __version__
+from biosig._reasons import one_line
 from biosig.commands import learning, preparing
 from biosig.commands.arguments import ARCHITECTURES, count, positive, share
+from biosig.commands.streams import forgiving_streams
+from biosig.commands.unforeseen import report_unforeseen
 
 _GATES = [10.0, 20.0, 50.0]  # mg
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status: 0, 2 for an error said in one line, 130 after Ctrl-C."""
+    """Run the command; return its exit status.
+
+    Returns
+    -------
+    int
+        0; 2 for an error with a known remedy, in one line; 1 for one that nobody foresaw, its traceback in a file that
+        the line names; 130 after Ctrl-C. Nothing that goes wrong with standard error or a closed standard output stops
+        the work; a standard output that takes no more (a full disk) gives 2 at the end.
+    """
+    warned = warnings.showwarning
+    with forgiving_streams() as output:
+        warnings.showwarning = _one_line_warning
+        try:
+            status = _run(argv)
+        finally:
+            warnings.showwarning = warned
+        if not status and (failure := output.failure()):
+            print(
+                f"biosig: error: standard output took no more ({one_line(failure)}); files are whole", file=sys.stderr
+            )
+            return 2
+        return status
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
-    warnings.showwarning = _one_line_warning
     try:
         options.run(options)
     except KeyboardInterrupt:
         print("\nbiosig: interrupted; files already complete were kept, nothing was left half-written", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of a pipe (head, less) went away; that is its right
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except (NotImplementedError, RecursionError) as error:  # RuntimeErrors that nobody meant for a reader
+        return report_unforeseen(error)
     except (ValueError, OSError, FloatingPointError, ImportError, RuntimeError, MemoryError) as error:
-        print(f"biosig: error: {_one_line(error)}", file=sys.stderr)
+        print(f"biosig: error: {one_line(error)}", file=sys.stderr)
         return 2
+    except Exception as error:
+        return report_unforeseen(error)
     return 0
 
 
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return f"not enough memory ({text})" if isinstance(error, MemoryError) else text
-
-
 def _one_line_warning(message, category, filename, lineno, file=None, line=None) -> None:
-    print(f"biosig: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"biosig: warning: {one_line(message)}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from biosig._files import atomic_path, check_target_file, check_target_folder, write_text
 from biosig.commands.arguments import add_training
 
 CHECKPOINT = "checkpoint"
@@ -49,10 +50,10 @@ def _add_windows(parser: argparse.ArgumentParser) -> None:
 class _Windows:
     """The signals of some files, left on disk, and the columns of all their windows."""
 
-    def __init__(self, paths: list[Path]):
+    def __init__(self, paths: list[Path], left_out: list[tuple[str, str]] | None = None):
         from biosig.signals.storage import COLUMNS, open_window_files
 
-        self._files = open_window_files(paths)
+        self._files = open_window_files(paths, left_out)
         self.sampling_rate = float(self._files[0].attrs["sampling_rate"])
         self.columns = {name: np.concatenate([file[name].values for file in self._files]) for name in COLUMNS}
 
@@ -65,8 +66,7 @@ class _Windows:
 def _settings(options: argparse.Namespace, rate: float) -> dict[str, Any]:
     """Return the parameters that encoders share, and refuse a folder in which something else would be overwritten."""
     folder = options.out
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; give the name of a folder for the encoder")
+    check_target_folder(folder, "the encoder")
     if (folder / "config.json").exists() and not (folder / CHECKPOINT).is_dir():
         raise ValueError(f"{folder} already holds an encoder, and no checkpoint of this training; give another folder")
     further: dict[str, Any] = {"checkpoint_every": options.checkpoint_every}
@@ -125,9 +125,9 @@ def _embed(options: argparse.Namespace) -> None:
     import biosig
     from biosig.training import embed
 
-    if options.out.suffix not in (".nc", ".csv"):
-        raise ValueError(f"cannot write embeddings to {options.out.name!r}; expected a name that ends in .nc or .csv")
-    windows, encoder = _Windows(options.windows), biosig.load_encoder(options.encoder)
+    check_target_file(options.out, (".nc", ".csv"), "embeddings")
+    left_out: list[tuple[str, str]] = []
+    encoder, windows = biosig.load_encoder(options.encoder), _Windows(options.windows, left_out)
     config = encoder.config_
     if windows.sampling_rate != config["sampling_rate"]:
         raise ValueError(
@@ -137,18 +137,19 @@ def _embed(options: argparse.Namespace) -> None:
     signal = windows.signal(config["modality"])
     embedding = embed(signal, config, encoder.weights_, n_jobs=options.jobs, progress=True)
     _write_table(embedding, encoder.get_feature_names_out(), windows.columns, options.out)
+    for name, why in left_out:
+        print(f"left out {name}: {why}")
     print(f"{len(embedding)} windows, {embedding.shape[1]} features each, in {options.out}")
 
 
 def _write_table(embedding: np.ndarray, names: np.ndarray, columns: dict[str, np.ndarray], path: Path) -> None:
-    from biosig._files import atomic_path
-
     if path.suffix == ".csv":
         import pandas as pd
 
+        from biosig._csv import as_csv
+
         table = pd.concat([pd.DataFrame(columns), pd.DataFrame(embedding, columns=names)], axis=1)
-        with atomic_path(path) as temporary:
-            table.to_csv(temporary, index=False)
+        write_text(path, as_csv(table))
         return
     import xarray as xr
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from biosig._reasons import reason
 from biosig.commands.arguments import count, positive, share
+
+if TYPE_CHECKING:
+    from biosig.commands.windows_out import WindowsOut
 
 
 def add(commands) -> None:
@@ -29,10 +35,16 @@ def add(commands) -> None:
     windows.add_argument("--max-motion", type=positive, default=50.0, help="stillness gate, mg (%(default)s)")
     windows.add_argument("--min-quality", type=share, default=0.4, help="PPG quality gate (%(default)s)")
     windows.add_argument("--all", action="store_true", help="keep every window, whatever the gates say")
+    windows.add_argument(
+        "--overwrite", action="store_true", help="replace windows that were cut otherwise, or from other recordings"
+    )
     windows.set_defaults(run=_windows)
 
 
 def _simulate(options: argparse.Namespace) -> None:
+    from biosig._files import check_target_folder
+
+    check_target_folder(options.out, "the recordings")
     from biosig.recordings import simulate_cohort, write
 
     recordings = simulate_cohort(
@@ -44,49 +56,61 @@ def _simulate(options: argparse.Namespace) -> None:
 
 
 def _windows(options: argparse.Namespace) -> None:
-    import xarray as xr
+    from biosig.commands.windows_out import WindowsOut
+    from biosig.recordings import read_all
+
+    for root in options.recordings:
+        if not root.exists():
+            raise FileNotFoundError(f"{root} does not exist; expected a recording, or a folder of such")
+    out = WindowsOut(options.out, _settings(options), overwrite=options.overwrite)
+    left_out: list[tuple[str, str]] = []
+    for root in options.recordings:  # one after the other, so that not all recordings are in memory at once
+        try:
+            recordings, skipped = read_all([root])
+        except Exception as error:  # none of them could be read: the other folders may hold some
+            left_out.append((str(root), reason(error)))
+            continue
+        left_out += [(str(path), why) for path, why in skipped]
+        _cut_all(recordings, options, out, left_out)
+    if not out.n_windows:
+        reasons = "; ".join(f"{name}: {why}" for name, why in left_out[:3])
+        raise ValueError(f"none of the {len(left_out)} recordings gave a window ({reasons})")
+    out.finish()
+    for name, why in left_out:
+        print(f"left out {name}: {why}")
+    counted = f" ({len(left_out)} left out)" if left_out else ""
+    print(f"{out.n_windows} windows of {len(out.participants)} participants in {options.out}{counted}")
+
+
+def _cut_all(recordings: list, options: argparse.Namespace, out: WindowsOut, left_out: list[tuple[str, str]]) -> None:
+    """Cut recordings and put their windows out; one that cannot be used is named in `left_out`, and the rest go on."""
     from tqdm import tqdm
 
-    from biosig.recordings import read_all
     from biosig.signals import Gate, segment
-    from biosig.signals.storage import write_windows
 
     gate = None if options.all else Gate(max_motion=options.max_motion / 1000, min_ppg_quality=options.min_quality)
-    in_one = options.out.suffix == ".nc"
-    kept: list[xr.Dataset] = []
-    written: set[Path] = set()
-    people: set[str] = set()
-    left_out: list[tuple[str, str]] = []
-    n_windows = 0
-    for root in options.recordings:  # one after the other, so that not all recordings are in memory at once
-        recordings, skipped = read_all([root])
-        left_out += [(str(path), reason) for path, reason in skipped]
-        for recording in tqdm(recordings, desc="cutting windows", unit="recording", delay=2):
-            session = str(recording.attrs["session"])
-            try:
-                windows = segment(
-                    recording, length=options.length, stride=options.stride, sampling_rate=options.rate, gate=gate
-                )
-            except ValueError as error:
-                left_out.append((session, str(error)))
-                continue
+    for recording in tqdm(recordings, desc="cutting windows", unit="recording", delay=2):
+        session = str(recording.attrs.get("session", "a recording without a session"))
+        try:
+            windows = segment(
+                recording, length=options.length, stride=options.stride, sampling_rate=options.rate, gate=gate
+            )
             if not windows.sizes["window"]:
                 left_out.append((session, "no window passes the gate"))
                 continue
-            n_windows += windows.sizes["window"]
-            people |= set(windows["participant"].values)
-            if in_one:
-                kept.append(windows)
-            else:
-                path = options.out / f"{session.replace('/', '_')}.nc"
-                if path in written:
-                    raise ValueError(f"two recordings are called {session!r}; their windows need separate folders")
-                written.add(write_windows(windows, path))
-    if not n_windows:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out[:3])
-        raise ValueError(f"none of the {len(left_out)} recordings gave a window ({reasons})")
-    if in_one:
-        write_windows(xr.concat(kept, "window", combine_attrs="drop_conflicts"), options.out)
-    for name, reason in left_out:
-        print(f"left out {name}: {reason}")
-    print(f"{n_windows} windows of {len(people)} participants in {options.out}")
+            out.put(session, windows)
+        except Exception as error:
+            left_out.append((session, reason(error)))
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return all that windows depend on, to be kept with them; the recordings' places as a digest, not by name."""
+    places = "\n".join(sorted(str(root.resolve()) for root in options.recordings))
+    gates = {"max_motion": options.max_motion, "min_quality": options.min_quality}
+    return {
+        "length": options.length,
+        "stride": options.stride or options.length,
+        "rate": options.rate,
+        **(dict.fromkeys(gates, "none") if options.all else gates),
+        "recordings": hashlib.sha256(places.encode("utf-8", "surrogateescape")).hexdigest()[:12],
+    }

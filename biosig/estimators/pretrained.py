@@ -38,8 +38,9 @@ class PretrainedEncoder(Encoder):
         """Read the weights unless those of `source` are there already; nothing is learnt."""
         if not hasattr(self, "weights_") or getattr(self, "_read_from", self.source) != self.source:
             from biosig.nets.weights import load_weights_folder
+            from biosig.training.stored import check_stored
 
-            self.weights_, self.config_ = load_weights_folder(_find(self.source))
+            self.weights_, self.config_ = load_weights_folder(_find(self.source), check_stored)
             self._read_from = self.source
         if X is not None:
             self._check_input(X)
@@ -74,7 +75,9 @@ def load_encoder(source) -> PretrainedEncoder:
     FileNotFoundError
         There is neither such a folder nor such a name.
     ValueError
-        A file of the folder is missing, altered or foreign; the message names it.
+        A file of the folder is missing, altered or foreign, its config is not that of an encoder, or its weights are
+        not those that the config describes, or not finite; the message names it. Nothing is built from a config before
+        it was checked, and nothing is larger than the weights that are there.
     """
     return PretrainedEncoder(source).fit()
 
@@ -93,9 +96,16 @@ def as_encoder(source, name: str) -> Encoder:
 
 
 def _find(source) -> Path:
+    if not isinstance(source, str | bytes | os.PathLike):
+        raise ValueError(
+            f"source is {type(source).__name__}; expected a folder written by an encoder's save(), or one of the names "
+            f"{', '.join(map(repr, SHIPPED))}"
+        )
     folder = Path(os.fsdecode(source))
     if folder.is_dir():
         return folder
+    if folder.exists():
+        raise ValueError(f"{folder} is no folder; expected one with model.safetensors and config.json in it")
     if str(folder) in SHIPPED:
         return Path(str(resources.files("biosig") / "weights" / str(folder)))
     raise FileNotFoundError(

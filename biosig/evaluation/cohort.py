@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from biosig._reasons import reason
 from biosig.heart import ppg_targets
 from biosig.signals import Gate, segment
 
@@ -109,7 +110,7 @@ def collect(
     people: dict[str, dict] = {}
     rates: Counter[float] = Counter()
     for recording in tqdm(list(recordings), desc="cutting windows", unit="recording", disable=not progress):
-        name = str(recording.attrs["session"])
+        name = str(recording.attrs.get("session", "a recording without a session"))
         missing = [sensor for sensor in ("accel", "ppg") if sensor not in recording]
         if missing:
             skipped.append((name, f"has no {' and no '.join(missing)}; both sensors are needed"))
@@ -119,13 +120,13 @@ def collect(
             continue
         try:
             windows = segment(recording, length=length, stride=stride, sampling_rate=sampling_rate)
-        except ValueError as error:
-            skipped.append((name, str(error)))
+            pulse = np.ascontiguousarray(windows["ppg"].to_numpy()[:, :1])
+            table = windows[list(_COLUMNS)].to_dataframe().reset_index(drop=True)[list(_COLUMNS)]
+            table["still"] = gate.mask(windows)
+            targets = ppg_targets(pulse, sampling_rate).reset_index(drop=True)
+        except Exception as error:  # of whatever kind: one recording does not end the others' run
+            skipped.append((name, reason(error)))
             continue
-        pulse = np.ascontiguousarray(windows["ppg"].to_numpy()[:, :1])
-        table = windows[list(_COLUMNS)].to_dataframe().reset_index(drop=True)[list(_COLUMNS)]
-        table["still"] = gate.mask(windows)
-        targets = ppg_targets(pulse, sampling_rate).reset_index(drop=True)
         tables.append(pd.concat([table, targets], axis=1))
         rates[round(float(recording["accel"].attrs["sampling_rate"]))] += 1
         known = people.setdefault(str(recording.attrs["participant"]), {})

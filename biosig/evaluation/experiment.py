@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from biosig._files import check_regular, check_target_folder
 from biosig.evaluation.cohort import collect, with_labels
 from biosig.evaluation.contenders import Saved, line_up, line_up_saved
 from biosig.evaluation.probe import participant_folds
 from biosig.evaluation.protocol import Budget, Contender
 from biosig.evaluation.results import Results
-from biosig.evaluation.run import check_folder, run
+from biosig.evaluation.run import run
 from biosig.evaluation.sources import read_people
 from biosig.recordings import simulate_cohort
 from biosig.signals import Gate
@@ -23,6 +24,7 @@ DEMO_SEEDS, DEMO_SHARES = 5, (0.0, 0.1, 0.5, 1.0)
 """Of the full comparison, to fit an hour on two cores: 8 trainings a seed, and one for each share but the last."""
 EXPERIMENT_STEPS = 300
 TEST_SHARE = 0.2
+MAX_LABEL_BYTES = 64 * 2**20
 
 
 def demo(
@@ -75,7 +77,7 @@ def demo(
     if n_participants < 5:
         raise ValueError(f"{n_participants} participants; the demo needs at least 5, to hold some of them out")
     entries = line_up(full=full, architectures=architectures, own=own)
-    check_folder(out)
+    check_target_folder(out, "the results")
     recordings = simulate_cohort(n_participants, duration, device=device, random_state=random_state, progress=True)
     cohort, skipped = collect(recordings, gate=_widest(gates))
     people = np.unique(cohort.participants)
@@ -236,14 +238,15 @@ def _on_recordings(
     **comparison,
 ) -> Results:
     """Read and cut the recordings, split the people, and `run` the comparison."""
-    check_folder(out)
+    check_target_folder(out, "the results")
+    table = None if labels is None else _read_labels(labels)
     recordings, tested, skipped, notes = read_people(train, test, same_people=same_people)
     cohort, too_short = collect(
         recordings, gate=_widest(gates), stride=stride, sampling_rate=sampling_rate, length=length
     )
     del recordings
-    if labels is not None:
-        cohort = with_labels(cohort, pd.read_csv(labels, dtype={"participant": str}))
+    if table is not None:
+        cohort = with_labels(cohort, table)
     if test:
         split = np.where(np.isin(cohort.participants, sorted(tested)), 0, -1)
         if not (split == 0).any() or not (split == -1).any():
@@ -258,6 +261,15 @@ def _on_recordings(
             )
         split = participant_folds(cohort.participants, n_folds)
     return run(cohort, split, out, gates=gates, skipped=[*skipped, *too_short], notes=notes, **comparison)
+
+
+def _read_labels(path: Path) -> pd.DataFrame:
+    """Read the table of labels; an ordinary file of text, or ValueError names it."""
+    check_regular(path, MAX_LABEL_BYTES)
+    try:
+        return pd.read_csv(path, dtype={"participant": str})
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read as a CSV file of labels ({error})") from None
 
 
 def _widest(gates: Sequence[float]) -> Gate:

@@ -10,6 +10,8 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
+from biosig._csv import as_csv as as_csv
+
 
 class Table(NamedTuple):
     """A table of text: the first column is left-aligned, the others right-aligned.
@@ -113,28 +115,6 @@ def as_html(table: Table, name: str) -> str:
         f"<caption><span>{label} {anchor}</span></caption>"
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
     )
-
-
-def _cell(value: object) -> object:
-    """A cell for CSV: spreadsheets run text that begins like a formula, and a participant may be called one."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
-
-
-def as_csv(table: pd.DataFrame) -> str:
-    """A tidy table as CSV with a header; missing values are empty, numbers in full.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-
-    Returns
-    -------
-    str
-        Text that a spreadsheet would take for a formula stands behind an apostrophe.
-    """
-    safe = table.rename(columns=_cell)
-    safe = safe.apply(lambda column: column.map(_cell) if column.dtype == object else column)
-    return safe.to_csv(index=False, lineterminator="\n")
 
 
 def number(value: float, digits: int) -> str:

@@ -102,8 +102,8 @@ def hash_arrays(arrays: Iterable[np.ndarray]) -> str:
     digest = hashlib.sha256()
     for array in arrays:
         array = np.asarray(array)
-        if array.dtype == object:  # pointers would be hashed otherwise
-            array = array.astype(str)
+        if array.dtype.kind not in "biufcSU":  # objects, and what else holds pointers: these would be hashed otherwise
+            array = array.astype(object).astype(str)
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

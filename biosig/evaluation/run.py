@@ -222,16 +222,6 @@ def _keep_encoders(part: Split, entries: Sequence[Contender], out: Path, n_folds
             shutil.copytree(folder, out / name, dirs_exist_ok=True)
 
 
-def check_folder(out: Path) -> None:
-    """Fail before hours of work, not after: the folder must be there, or be possible to make, and take a file."""
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file; give the name of a folder for the results")
-    out.mkdir(parents=True, exist_ok=True)
-    probe_file = out / ".biosig-can-write"
-    probe_file.touch()
-    probe_file.unlink()
-
-
 def check_gates(gates: Sequence[float], cohort: Cohort) -> None:
     """Refuse gates that are wider than what is trained and tested on."""
     wide = [f"{1000 * gate:g}" for gate in gates if gate > cohort.gate.max_motion]

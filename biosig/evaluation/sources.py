@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from biosig._reasons import reason
 from biosig.recordings import read_all
 
 
@@ -46,9 +47,18 @@ def read_people(
     trained: set[str] = set()
     homes: dict[str, set[str]] = defaultdict(set)
     contents: dict[str, str] = {}
+    unusable: list[Exception] = []
+    for folder in folders:
+        if not folder.exists():
+            raise FileNotFoundError(f"{folder} does not exist; expected a folder of recordings")
     for number, folder in enumerate(folders):
-        found, bad = read_all([folder])
-        skipped += [(str(path), reason) for path, reason in bad]
+        try:
+            found, bad = read_all([folder])
+        except Exception as error:  # none could be read: the other folders may hold some
+            unusable.append(error)
+            skipped.append((str(folder), reason(error)))
+            continue
+        skipped += [(str(path), why) for path, why in bad]
         for recording in found:
             name = str(recording.attrs["participant"])
             homes[name].add(folder.name)
@@ -59,6 +69,8 @@ def read_people(
             recording.attrs["participant"] = person
             (tested if number >= len(train) else trained).add(person)
             recordings.append(recording)
+    if not recordings:
+        raise unusable[0]
     shared = sorted(trained & tested)
     if shared:
         raise ValueError(

@@ -7,33 +7,40 @@ Private parts of tinygrad 0.14 are used here and in `biosig.nets.backend`, nowhe
 * the slices of a kernel that are meant for several cores run one after another; here they run side by side;
 * kernels are compiled in child processes, which would not know this compiler; here they are compiled in place;
 * the cache of compiled kernels fails where the home folder cannot be written, or in a second thread; here such
-  kernels are compiled again.
+  kernels are compiled again;
+* the memory of tensors is shared with forked children, in which parent and children overwrite each other's values;
+  here it is private to each process.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import hashlib
 import importlib
+import mmap
 import platform
 import sqlite3
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
 import tinygrad.device
+import tinygrad.helpers
+from biosig_kernels.jit import compiler_lock
 
 from biosig.nets._threads import n_threads, side_by_side
 
 REMEDY = "install the supported version with: python -m pip install 'tinygrad>=0.14,<0.15'"
 _HOOKS = {
     "tinygrad.device": ("Compiler", "CompileError", "Device"),
-    "tinygrad.helpers": ("DEV", "PARALLEL", "TRAINING", "NUM_CPU_THREADS", "Target", "getenv"),
-    "tinygrad.runtime.ops_cpu": ("CPUProgram", "CPUDevice", "do_to_program"),
+    "tinygrad.helpers": ("DEV", "PARALLEL", "TRAINING", "NUM_CPU_THREADS", "ContextVar", "Target", "getenv"),
+    "tinygrad.runtime.ops_cpu": ("CPUProgram", "CPUDevice", "CPUAllocator._alloc", "do_to_program"),
     "tinygrad.runtime.support.compiler_llvm": ("CPULLVMCompiler",),
-    "tinygrad.engine.realize": ("runtime_cache",),
+    "tinygrad.engine.realize": ("capturing", "runtime_cache"),
     "tinygrad.renderer": ("Estimates",),
     "tinygrad.uop.ops": ("UOp", "Ops", "KernelInfo", "ProgramInfo"),
 }
@@ -49,11 +56,20 @@ def require_hooks() -> None:
         except ImportError:
             missing.append(name)
             continue
-        missing += [f"{name}.{attribute}" for attribute in attributes if not hasattr(module, attribute)]
+        missing += [f"{name}.{attribute}" for attribute in attributes if not _has(module, attribute)]
     if missing:
         raise RuntimeError(
             f"tinygrad {version('tinygrad')} lacks what biosig's CPU backend builds on ({', '.join(missing)}); {REMEDY}"
         )
+
+
+def _has(module: Any, dotted: str) -> bool:
+    """Whether a module has an attribute, or the attribute of an attribute."""
+    for name in dotted.split("."):
+        if not hasattr(module, name):
+            return False
+        module = getattr(module, name)
+    return True
 
 
 class LlvmliteCompiler(tinygrad.device.Compiler):
@@ -92,16 +108,17 @@ class LlvmliteCompiler(tinygrad.device.Compiler):
 
     def compile(self, src: str) -> bytes:
         """Return the object file of one kernel."""
-        try:
-            module = llvm.parse_assembly(src)
-            module.verify()
-        except RuntimeError as error:
-            raise tinygrad.device.CompileError(f"llvmlite {llvmlite.__version__}: {error}") from error
-        module.triple = self._triple
-        module.data_layout = str(self._machine.target_data)
-        builder = llvm.create_pass_builder(self._machine, self._tuning)
-        builder.getModulePassManager().run(module, builder)
-        return self._machine.emit_object(module)
+        with compiler_lock:  # so that no child is forked in the middle of it
+            try:
+                module = llvm.parse_assembly(src)
+                module.verify()
+            except RuntimeError as error:
+                raise tinygrad.device.CompileError(f"llvmlite {llvmlite.__version__}: {error}") from error
+            module.triple = self._triple
+            module.data_layout = str(self._machine.target_data)
+            builder = llvm.create_pass_builder(self._machine, self._tuning)
+            builder.getModulePassManager().run(module, builder)
+            return self._machine.emit_object(module)
 
     def compile_cached(self, src: str) -> bytes:
         """Return the object file from the disk cache, or compile where the cache cannot be used."""
@@ -109,6 +126,20 @@ class LlvmliteCompiler(tinygrad.device.Compiler):
             return super().compile_cached(src)
         except (OSError, sqlite3.Error):  # folder or file not writable, disk full, cache opened by another thread
             return self.compile(src)
+
+
+_parents_connections: list[Any] = []
+
+
+def forget_parents_work() -> None:
+    """Let a child, forked while another thread was at work in tinygrad, begin without what that thread had begun."""
+    from tinygrad.engine.realize import capturing
+
+    capturing.clear()
+    gc.enable()  # switched off while a step is compiled
+    if (connection := getattr(tinygrad.helpers, "_db_connection", None)) is not None:
+        _parents_connections.append(connection)  # closing it here would disturb the parent's
+        tinygrad.helpers._db_connection = None
 
 
 def install() -> None:
@@ -130,6 +161,17 @@ def install() -> None:
         sink = UOp(Ops.SINK, src=(), arg=KernelInfo(name=name))
         return UOp(Ops.PROGRAM, src=(sink, *sources), arg=ProgramInfo(name=name, target=renderer.target))
 
+    allocate = cpu.CPUAllocator._alloc
+
+    def allocate_privately(self, size: int, options: Any) -> Any:
+        if options.external_ptr is not None or not hasattr(mmap, "MAP_PRIVATE"):
+            return allocate(self, size, options)
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_ANON | mmap.MAP_PRIVATE)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        buffer = allocate(self, size, replace(options, external_ptr=address))
+        buffer.meta = memory  # lives as long as the buffer
+        return buffer
+
     one_after_another = cpu.CPUProgram.__call__
 
     def run_program(self, *bufs, global_size=(1, 1, 1), local_size=(1, 1, 1), vals=(), wait=False, timeout=None):
@@ -146,6 +188,7 @@ def install() -> None:
         return time.perf_counter() - start if wait else None
 
     stock.CPULLVMCompiler = LlvmliteCompiler  # type: ignore[misc,assignment]
+    cpu.CPUAllocator._alloc = allocate_privately  # type: ignore[method-assign]
     cpu.do_to_program = never_run
     cpu.CPUProgram.__call__ = run_program  # type: ignore[method-assign]
     PARALLEL.value = 0

@@ -15,11 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from biosig_kernels.threads import n_threads as resolve_threads
 from threadpoolctl import ThreadpoolController
 
+from biosig.nets._forking import set_right
+
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
 _limit: int | None = None
 _slice = threading.local()
 _blas = ThreadpoolController().select(user_api="blas")
+_blas_limits: list = []  # in force now, the outermost first
 
 
 def _forget_pool() -> None:
@@ -29,6 +32,16 @@ def _forget_pool() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_pool)  # threads do not survive a fork
+
+
+@set_right
+def _lift_limits() -> None:
+    """Lift, in a forked child, the limits that a thread of the parent had set for its own calculation."""
+    global _limit
+    _limit = None
+    if _blas_limits:
+        _blas_limits[0].restore_original_limits()
+        _blas_limits.clear()
 
 
 def n_threads() -> int:
@@ -102,9 +115,20 @@ def over_slices(function: Callable[[int, int, int], object], n_rows: int, grain:
     return n
 
 
+@contextlib.contextmanager
+def _limit_blas(n: int) -> Iterator[None]:
+    with _blas.limit(limits=n) as limit:
+        _blas_limits.append(limit)
+        try:
+            yield
+        finally:
+            if limit in _blas_limits:  # not any more in a child forked meanwhile
+                _blas_limits.remove(limit)
+
+
 def single_threaded_blas():
     """Context in which BLAS uses one thread, because the rows are already split; the user's setting comes back."""
-    return _blas.limit(limits=1)
+    return _limit_blas(1)
 
 
 @contextlib.contextmanager
@@ -113,7 +137,7 @@ def threads_for_blas() -> Iterator[None]:
 
     For calculations so short that waking a thread of the pool takes longer than it would save: BLAS's own are awake.
     """
-    with _blas.limit(limits=n_threads()):
+    with _limit_blas(n_threads()):
         _slice.inside = True
         try:
             yield

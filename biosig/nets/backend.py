@@ -14,7 +14,6 @@ import contextlib
 import ctypes
 import math
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from typing import Any
@@ -24,6 +23,7 @@ import llvmlite.binding
 import numpy as np
 
 from biosig.nets import _backend_compiler
+from biosig.nets._forking import ForkSafeLock, set_right
 from biosig.nets._threads import limit_threads, n_threads, single_threaded_blas
 
 __all__ = [
@@ -47,11 +47,11 @@ _backend_compiler.require_hooks()
 
 from tinygrad import Context, Device, Tensor, dtypes  # noqa: E402
 from tinygrad.engine.realize import runtime_cache  # noqa: E402
-from tinygrad.helpers import DEV, TRAINING, Target  # noqa: E402
+from tinygrad.helpers import DEV, TRAINING, ContextVar, Target  # noqa: E402
 from tinygrad.renderer import Estimates  # noqa: E402
 from tinygrad.uop.ops import KernelInfo, Ops, ProgramInfo, UOp  # noqa: E402
 
-lock = threading.RLock()
+lock = ForkSafeLock()
 PRECISIONS = ("float32", "bfloat16")
 _HOST = "CPU"
 _NUMPY_TYPES = {dtypes.float32: np.dtype(np.float32), dtypes.int32: np.dtype(np.int32)}
@@ -81,6 +81,17 @@ def _prepare() -> None:
 
 
 _prepare()
+_settings = {name: variable.value for name, variable in ContextVar._cache.items()}
+
+
+@set_right
+def _forget_another_thread() -> None:
+    """Undo, in a forked child, what the thread that calculated in the parent had set for that time."""
+    global _product_type, _devices
+    _product_type, _devices = dtypes.float32, ()
+    for name, value in _settings.items():
+        ContextVar._cache[name].value = value
+    _backend_compiler.forget_parents_work()
 
 
 def uses_host_kernels() -> bool:

@@ -19,6 +19,7 @@ Parameters are counted for one input channel at 64 Hz.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,33 @@ def check(config: dict[str, Any]) -> None:
         raise ValueError(f"taps is {config['taps']}; expected an odd number, so that the filter is centred")
     if not 0 <= config["dropout"] < 1:
         raise ValueError(f"dropout is {config['dropout']}; expected a share from 0 to less than 1")
+
+
+def shapes(config: dict[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Names and shapes of the weights, one after the other: nothing is built."""
+    widths, taps = config["widths"], config["taps"]
+    yield "stem_weight", (2 * config["stride"] * config["n_channels"], widths[0])
+    for name in ("stem_bias", "stem_norm_weight", "stem_norm_bias"):
+        yield name, (widths[0],)
+    number = 0
+    for stage, (width, depth) in enumerate(zip(widths, config["depths"], strict=True)):
+        if stage:
+            before = widths[stage - 1]
+            of_reduction = {"norm_weight": (before,), "norm_bias": (before,), "weight": (2 * before, width)}
+            yield from ((f"layers.{number}.{name}", shape) for name, shape in of_reduction.items())
+            yield f"layers.{number}.bias", (width,)
+            number += 1
+        hidden = config["expansion"] * width
+        for _ in range(depth):
+            yield f"layers.{number}.filter_weight", (taps, width)
+            for name in ("filter_bias", "norm_weight", "norm_bias", "mlp_out_bias"):
+                yield f"layers.{number}.{name}", (width,)
+            yield f"layers.{number}.mlp_in_weight", (width, hidden)
+            yield f"layers.{number}.mlp_in_bias", (hidden,)
+            yield f"layers.{number}.mlp_out_weight", (hidden, width)
+            number += 1
+    yield "norm_weight", (widths[-1],)
+    yield "norm_bias", (widths[-1],)
 
 
 class Block:

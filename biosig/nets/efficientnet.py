@@ -21,6 +21,7 @@ Parameters are counted for one input channel.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,31 @@ def strides(total: int) -> list[int]:
         chosen.append(1 if stride == 2 and spare > 0 else stride)
         spare -= stride == 2
     return chosen
+
+
+def shapes(config: dict[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Names and shapes of the weights, one after the other: nothing is built."""
+    plan, n_out = widths(config["width"]), config["embedding"]
+    yield "stem_weight", (3 * config["n_channels"], plan[0])
+    yield "stem_bias", (plan[0],)
+    number = 0
+    for stage, (depth, taps) in enumerate(zip(config["depths"], config["taps"], strict=True), start=1):
+        for i in range(depth):
+            n_in, width = (plan[stage] if i else plan[stage - 1]), plan[stage]
+            wide = config["expansion"] * n_in
+            narrow = max(1, round(config["squeeze"] * wide))
+            of_block = {"expand": (n_in, wide), "filter": (taps, wide), "squeeze": (wide, narrow)}
+            of_block |= {"excite": (narrow, wide), "project": (wide, width)}
+            for name, shape in of_block.items():
+                yield f"blocks.{number}.{name}_weight", shape
+                yield f"blocks.{number}.{name}_bias", shape[1:]
+            yield f"blocks.{number}.norm_weight", (n_in,)
+            yield f"blocks.{number}.norm_bias", (n_in,)
+            number += 1
+    yield "norm_weight", (plan[-1],)
+    yield "norm_bias", (plan[-1],)
+    yield "head_weight", (plan[-1], n_out)
+    yield "head_bias", (n_out,)
 
 
 class Block:

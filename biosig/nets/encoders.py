@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from numbers import Integral
 from types import ModuleType
 from typing import Any
@@ -22,6 +23,7 @@ _FAMILIES: dict[str, tuple[ModuleType, type[Encoder]]] = {
 }
 _SIGNAL = ("n_channels", "n_samples", "sampling_rate")
 _MOST = 65536  # of anything that is counted in a net
+_MAX_STAGES = 16
 
 
 def encoder_config(
@@ -55,10 +57,10 @@ def encoder_config(
     ValueError
         For an unknown name, or a window that does not suit the patch or stride; it says which lengths do.
     """
-    if architecture not in _FAMILIES:
+    if not isinstance(architecture, str) or architecture not in _FAMILIES:
         raise ValueError(f"architecture is {architecture!r}; expected one of {sorted(_FAMILIES)}")
     family, _ = _FAMILIES[architecture]
-    if size not in family.SIZES:
+    if not isinstance(size, str) or size not in family.SIZES:
         raise ValueError(f"size is {size!r}; expected one of {sorted(family.SIZES)} for {architecture!r}")
     for name, value in (("n_channels", n_channels), ("n_samples", n_samples)):
         if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
@@ -88,10 +90,30 @@ def embedding_size(config: dict[str, Any]) -> int:
     return _FAMILIES[config["architecture"]][0].n_features(config)
 
 
+def weight_shapes(config: dict[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Names and shapes of the weights of the encoder that `config` describes, one after the other, without building it.
+
+    Parameters
+    ----------
+    config : dict
+        From `encoder_config`.
+    """
+    return _FAMILIES[config["architecture"]][0].shapes(config)
+
+
+def check_encoder_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the complete config of an encoder, or raise ValueError for missing, unknown or unfitting settings."""
+    required = ("architecture", "size", *_SIGNAL)
+    missing = [name for name in required if name not in config]
+    if missing:
+        raise ValueError(f"the encoder config lacks {missing}; make one with encoder_config(...)")
+    return encoder_config(**config)
+
+
 def _check_kind(name: str, value: Any, usual: Any) -> None:
     """Raise ValueError unless `value` is of the kind that the setting usually has; configs also come from files."""
     if isinstance(usual, list):
-        if not isinstance(value, (list, tuple)):
+        if not isinstance(value, (list, tuple)) or len(value) > _MAX_STAGES:
             raise ValueError(f"{name} is {value!r}; expected a list such as {usual}")
         for item in value:
             _check_kind(name, item, usual[0])
@@ -100,6 +122,8 @@ def _check_kind(name: str, value: Any, usual: Any) -> None:
             raise ValueError(f"{name} is {value!r}; expected a whole number from 1 to {_MOST}")
     elif isinstance(usual, float) and (isinstance(value, bool) or not isinstance(value, (int, float))):
         raise ValueError(f"{name} is {value!r}; expected a number such as {usual}")
+    elif isinstance(usual, str) and not isinstance(value, str):
+        raise ValueError(f"{name} is {value!r}; expected text such as {usual!r}")
 
 
 def build_encoder(config: dict[str, Any], random_state: int | np.random.Generator | None = None) -> Encoder:
@@ -121,10 +145,6 @@ def build_encoder(config: dict[str, Any], random_state: int | np.random.Generato
     ValueError
         For a config with missing, unknown or unfitting settings.
     """
-    required = ("architecture", "size", *_SIGNAL)
-    missing = [name for name in required if name not in config]
-    if missing:
-        raise ValueError(f"the encoder config lacks {missing}; make one with encoder_config(...)")
-    complete = encoder_config(**config)
+    complete = check_encoder_config(config)
     _, encoder = _FAMILIES[complete["architecture"]]
     return encoder(complete, np.random.default_rng(random_state))

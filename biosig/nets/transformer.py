@@ -15,6 +15,7 @@ Parameters are counted for one input channel and patches of 20 samples, with sin
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "paper": {"width": 256, "depth": 8, "n_heads": 8},
     "student": {"width": 128, "depth": 6, "n_heads": 4},
 }
+
+MAX_TOKENS = 8192
 
 
 def configure(size: str, n_channels: int, n_samples: int, sampling_rate: float) -> dict[str, Any]:
@@ -50,12 +53,36 @@ def check(config: dict[str, Any]) -> None:
             f"n_samples is {n_samples}, which patches of {patch} samples do not fill; "
             f"windows of {below} or {below + patch} samples do (multiples of {patch}), or give another patch"
         )
+    if n_samples // patch > MAX_TOKENS:
+        raise ValueError(
+            f"windows of {n_samples} samples are {n_samples // patch} patches of {patch}; every patch attends to all, "
+            f"so at most {MAX_TOKENS} can be taken: give shorter windows or a longer patch"
+        )
     if width % n_heads or width % 2:
         raise ValueError(f"width is {width}; expected an even multiple of n_heads ({n_heads})")
     if not 0 <= config["dropout"] < 1:
         raise ValueError(f"dropout is {config['dropout']}; expected a share from 0 to less than 1")
     if config["positions"] not in ("sinusoidal", "learned"):
         raise ValueError(f"positions is {config['positions']!r}; expected 'sinusoidal' or 'learned'")
+
+
+def shapes(config: dict[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Names and shapes of the weights, one after the other: nothing is built."""
+    width = config["width"]
+    hidden = config["expansion"] * width
+    yield "embed_weight", (config["n_channels"] * config["patch"], width)
+    yield "embed_bias", (width,)
+    if config["positions"] == "learned":
+        yield "positions", (config["n_samples"] // config["patch"], width)
+    layers = {"qkv": (width, 3 * width), "out": (width, width), "mlp_in": (width, hidden), "mlp_out": (hidden, width)}
+    for number in range(config["depth"]):
+        for name, shape in layers.items():
+            yield f"blocks.{number}.{name}_weight", shape
+            yield f"blocks.{number}.{name}_bias", shape[1:]
+        for name in ("norm1_weight", "norm1_bias", "norm2_weight", "norm2_bias"):
+            yield f"blocks.{number}.{name}", (width,)
+    yield "norm_weight", (width,)
+    yield "norm_bias", (width,)
 
 
 def sinusoids(n_tokens: int, width: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from biosig._files import atomic_path, write_json, write_text
+from biosig._files import atomic_path, check_regular, read_json, write_json, write_text
 
 _TENSORS, _CONFIG, _CARD = "model.safetensors", "config.json", "README.md"
-_MOST_CONFIG_BYTES = 10 * 2**20
+_MOST_CONFIG_BYTES = 2**20
 _MOST_TENSOR_BYTES = 2 * 2**30
+_LONGEST = 600  # characters of a message
+MAX_WEIGHT = 1e6  # trained weights stay around 1
+Layout = Callable[[dict[str, Any]], Iterable[tuple[str, tuple[int, ...]]]]
 _AGAIN = "get the folder again from where it came, or save the encoder anew"
 
 
@@ -92,8 +96,17 @@ def _write_files(folder: Path, arrays: dict[str, np.ndarray], config: dict[str, 
     write_json(folder / _CONFIG, config)
 
 
-def load_weights_folder(folder: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def load_weights_folder(
+    folder: str | os.PathLike, layout: Layout | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read a folder of weights and check it against the hash in its config.
+
+    Parameters
+    ----------
+    folder : path
+    layout : callable, optional
+        ``layout(config)`` checks a config and returns names and shapes of the weights that belong to it. They are
+        compared with those that the file declares before any is read, and weights must be finite float32 then.
 
     Returns
     -------
@@ -103,30 +116,25 @@ def load_weights_folder(folder: str | os.PathLike) -> tuple[dict[str, np.ndarray
     Raises
     ------
     ValueError
-        When a file is missing, unreadable, far too large or was altered; it names the file and what to do.
+        When a file is missing, unreadable, far too large or was altered, and for weights that are not those of the
+        config, or no sound numbers; it names the file and what to do.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder; expected one with {_TENSORS} and {_CONFIG}")
-    for name, limit in ((_CONFIG, _MOST_CONFIG_BYTES), (_TENSORS, _MOST_TENSOR_BYTES)):
-        path = folder / name
-        if not path.is_file():
-            raise ValueError(f"{path} is missing; {_AGAIN}")
-        if path.stat().st_size > limit:
-            raise ValueError(f"{path} has {path.stat().st_size} bytes, more than the {limit} allowed; {_AGAIN}")
     try:
-        config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{folder / _CONFIG} is not JSON ({error}); {_AGAIN}") from None
-    if not isinstance(config, dict) or not isinstance(config.get("content_hash"), str):
-        raise ValueError(f"{folder / _CONFIG} holds no content_hash, so it was not written by biosig; {_AGAIN}")
-    try:
-        weights = safetensors.numpy.load_file(folder / _TENSORS)
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / _TENSORS} is not a safetensors file ({error}); {_AGAIN}") from None
+        config = _read_config(folder / _CONFIG)
+        check_regular(folder / _TENSORS, _MOST_TENSOR_BYTES)
+        expected = None if layout is None else layout(config)
+    except FileNotFoundError as error:
+        raise ValueError(f"{error.filename} is missing; {_AGAIN}") from None
+    except ValueError as error:
+        where = "" if str(folder) in str(error) else f"{folder / _CONFIG}: "
+        raise ValueError(f"{where}{str(error)[:_LONGEST]}; {_AGAIN}") from None
+    weights = _read_tensors(folder / _TENSORS, expected)
     try:
         found = content_hash(weights, config)
-    except ValueError as error:  # NaN or infinity, which JSON written here never holds
+    except (ValueError, RecursionError) as error:  # infinity, which JSON written here never holds
         raise ValueError(f"{folder / _CONFIG} holds what JSON does not ({error}); {_AGAIN}") from None
     if found != config["content_hash"]:
         raise ValueError(
@@ -134,3 +142,45 @@ def load_weights_folder(folder: str | os.PathLike) -> tuple[dict[str, np.ndarray
             f"expected {config['content_hash'][:12]}; {_AGAIN}"
         )
     return weights, config
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    config = read_json(path, _MOST_CONFIG_BYTES)
+    if not isinstance(config, dict) or not isinstance(config.get("content_hash"), str):
+        raise ValueError(f"{path} holds no content_hash, so it was not written by biosig")
+    return config
+
+
+def _read_tensors(path: Path, expected: Iterable[tuple[str, tuple[int, ...]]] | None) -> dict[str, np.ndarray]:
+    """Read a safetensors file; with `expected`, only one that declares exactly these tensors."""
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            if expected is not None:
+                _compare(path, file, expected)
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (safetensors.SafetensorError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"{path} is not a safetensors file ({error}); {_AGAIN}") from None
+    for name, values in weights.items() if expected is not None else ():
+        if not np.abs(values).max(initial=0.0) <= MAX_WEIGHT:  # not so for NaN either
+            raise ValueError(
+                f"weight {name!r} in {path} has values that are not finite, or beyond {MAX_WEIGHT:g} in size; {_AGAIN}"
+            )
+    return weights
+
+
+def _compare(path: Path, file: Any, expected: Iterable[tuple[str, tuple[int, ...]]]) -> None:
+    """Raise ValueError unless an open safetensors file declares exactly the expected tensors; none is read."""
+    unknown = set(file.keys())
+    for name, shape in expected:
+        if name not in unknown:
+            raise ValueError(f"{path} lacks the weight {name!r} that {_CONFIG} describes; {_AGAIN}")
+        unknown.remove(name)
+        declared = file.get_slice(name)
+        if tuple(declared.get_shape()) != shape or declared.get_dtype() != "F32":
+            raise ValueError(
+                f"weight {name!r} in {path} is {declared.get_dtype()} of shape {tuple(declared.get_shape())}; "
+                f"{_CONFIG} describes F32 of shape {shape}; {_AGAIN}"
+            )
+    if unknown:
+        names = ", ".join(repr(name[:80]) for name in sorted(unknown)[:3])
+        raise ValueError(f"{path} holds {len(unknown)} weight(s) that {_CONFIG} knows nothing of ({names}); {_AGAIN}")

@@ -17,13 +17,18 @@ ATTENUATION = 60.0  # dB outside of a band and its edges
 WIDEST_EDGE = 2.0  # Hz from passing to stopping
 
 
+def _half_length(low: float, rate: float) -> int:
+    """Samples on either side of the middle of the filter of a band that begins at `low` Hz."""
+    edge = min(WIDEST_EDGE, 2 * low)  # centred on `low`, so that 0 Hz and negative frequencies are stopped
+    return math.ceil((ATTENUATION - 7.95) / (2.285 * 2 * math.pi * edge / rate) / 2)
+
+
 @lru_cache(maxsize=16)
 def _filter_bank(bands: tuple[tuple[float, float], ...], rate: float) -> tuple[np.ndarray, np.ndarray]:
     """Cosine and sine parts (n_bands, 2, n_taps) of complex Kaiser-windowed band-pass filters, and their lengths."""
     filters = []
     for low, high in bands:
-        edge = min(WIDEST_EDGE, 2 * low)  # centred on `low`, so that 0 Hz and negative frequencies are stopped
-        half = math.ceil((ATTENUATION - 7.95) / (2.285 * 2 * math.pi * edge / rate) / 2)
+        half = _half_length(low, rate)
         t = np.arange(-half, half + 1) / rate
         width = high - low
         prototype = np.sinc(width * t) * width / rate * np.kaiser(2 * half + 1, 0.1102 * (ATTENUATION - 8.7))
@@ -73,16 +78,13 @@ def band_envelope(x, sampling_rate, *, bands=BANDS, envelope_rate=16.0, floor=NO
         are out of order; for x of another shape.
     """
     windows = check_windows(x, name="x")
-    rate = check_sampling_rate(sampling_rate)
-    envelope_rate = check_sampling_rate(envelope_rate, "envelope_rate")
-    if envelope_rate > rate:
-        raise ValueError(f"envelope_rate is {envelope_rate:g} Hz; it cannot exceed the sampling rate of {rate:g} Hz")
+    rate, envelope_rate = _check_rates(sampling_rate, envelope_rate)
     if not (math.isfinite(floor) and floor > 0):
         raise ValueError(f"floor is {floor!r}; expected a positive number in the unit of x")
     pairs = _check_bands(bands, rate, envelope_rate)
     bank, lengths = _filter_bank(pairs, rate)
     n_windows, n_channels, n_samples = windows.shape
-    n_out = math.floor(n_samples * envelope_rate / rate + 0.5)
+    n_out = _n_out(n_samples, rate, envelope_rate)
     rows = windows.reshape(n_windows * n_channels, n_samples)
     out = np.empty((len(rows), len(pairs), n_out), np.float32)
 
@@ -95,6 +97,35 @@ def band_envelope(x, sampling_rate, *, bands=BANDS, envelope_rate=16.0, floor=NO
     if n_samples:
         over_rows(work, len(rows), n_jobs)
     return out.reshape(n_windows, n_channels * len(pairs), n_out)
+
+
+def envelope_size(n_samples: int, sampling_rate, *, bands=BANDS, envelope_rate=16.0) -> tuple[int, int, int]:
+    """Return what `band_envelope` makes of one channel, without making it.
+
+    Returns
+    -------
+    n_bands, n_out, n_taps : int
+        Envelopes, their samples, and the taps of all filters together.
+
+    Raises
+    ------
+    ValueError
+        For bands and rates that `band_envelope` refuses.
+    """
+    rate, envelope_rate = _check_rates(sampling_rate, envelope_rate)
+    pairs = _check_bands(bands, rate, envelope_rate)
+    return len(pairs), _n_out(n_samples, rate, envelope_rate), sum(2 * _half_length(low, rate) + 1 for low, _ in pairs)
+
+
+def _n_out(n_samples: int, rate: float, envelope_rate: float) -> int:
+    return math.floor(n_samples * envelope_rate / rate + 0.5)
+
+
+def _check_rates(sampling_rate, envelope_rate) -> tuple[float, float]:
+    rate, envelope_rate = check_sampling_rate(sampling_rate), check_sampling_rate(envelope_rate, "envelope_rate")
+    if envelope_rate > rate:
+        raise ValueError(f"envelope_rate is {envelope_rate:g} Hz; it cannot exceed the sampling rate of {rate:g} Hz")
+    return rate, envelope_rate
 
 
 def _check_bands(bands, rate: float, envelope_rate: float) -> tuple[tuple[float, float], ...]:

@@ -18,13 +18,25 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from biosig._files import atomic_path, write_json
+from biosig._files import atomic_path, check_regular, read_json, write_json
 from biosig.nets.weights import content_hash
 
 FORMAT = 1
 LAST, BEST, ABOUT = "last.safetensors", "best.safetensors", "training.json"
 _HEADER = "biosig_checkpoint"
 _PARTS = ("weights", "optimiser", "carried", "history")
+_MAX_STEP = 2**53
+_MAX_ABOUT_BYTES = 2**20
+_DAMAGED = (
+    safetensors.SafetensorError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OSError,
+    OverflowError,
+    RecursionError,
+)
 _COUNTS = ("step", "validation_step")  # the curves of whole numbers
 
 
@@ -140,25 +152,60 @@ class Checkpoints:
         if not path.exists():
             return None
         try:
+            check_regular(path)
             with safetensors.safe_open(path, framework="numpy") as file:
                 header = json.loads((file.metadata() or {})[_HEADER])
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            _check_header(header)
             claimed = header.pop("content_hash")
             parts: dict[str, Any] = {part: {} for part in _PARTS}
             for name, values in arrays.items():
                 part, _, own_name = name.partition("/")
                 parts[part][own_name] = values.tolist() if part == "history" else values
             state = State(**header, **parts)
-        except (safetensors.SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+            _check_state(state)
+        except _DAMAGED as error:
             raise ValueError(
                 f"{path} is damaged or was not written by biosig ({type(error).__name__}: {error}); "
                 f"{_remedy(self.folder)}"
             ) from None
-        if content_hash(arrays, {**header, "about": self._about}) != claimed:
+        try:
+            hashed = content_hash(arrays, {**header, "about": self._about})
+        except (ValueError, RecursionError):
+            hashed = "none"
+        if hashed != claimed:
             raise ValueError(
                 f"{path} was altered after it was written, or belongs to another training; {_remedy(self.folder)}"
             )
         return state
+
+
+def _check_header(header: Any) -> None:
+    """Raise ValueError unless a header has a number of steps and counters of two 32-bit halves for each device."""
+    if not isinstance(header, dict) or header.keys() != {"step", "counters", "content_hash"}:
+        raise ValueError("its header is of another form")
+    whole = lambda value, most: isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
+    if not whole(header["step"], _MAX_STEP):
+        raise ValueError("its step is no number of steps")
+    counters = header["counters"]
+    if not isinstance(counters, dict) or not all(
+        isinstance(halves, list) and len(halves) == 2 and all(whole(half, 2**32 - 1) for half in halves)
+        for halves in counters.values()
+    ):
+        raise ValueError("its counters of random numbers are no such")
+
+
+def _check_state(state: State) -> None:
+    """Raise ValueError for values that are not finite numbers, or learning curves that do not fit the step."""
+    if not state.is_finite():
+        raise ValueError("it holds values that are not finite")
+    for name, values in state.history.items():
+        if not isinstance(values, list) or not all(isinstance(value, (int, float)) for value in values):
+            raise ValueError(f"its curve {name!r} is no list of numbers")
+    for names in (("step", "loss", "learning_rate"), ("validation_step", "validation_loss")):
+        lengths = {len(state.history[name]) for name in names if name in state.history}
+        if len(lengths) > 1 or max(lengths, default=0) > state.step:
+            raise ValueError(f"its curves {', '.join(names)} do not fit step {state.step} or one another")
 
 
 def _history_type(name: str) -> type:
@@ -171,9 +218,9 @@ def _remedy(folder: Path) -> str:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not JSON ({error}); {_remedy(path.parent)}") from None
+        content = read_json(path, _MAX_ABOUT_BYTES)
+    except ValueError as error:
+        raise ValueError(f"{error}; {_remedy(path.parent)}") from None
     if not isinstance(content, dict) or "format" not in content:
         raise ValueError(f"{path} was not written by biosig; {_remedy(path.parent)}")
     return content

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
+from biosig.nets._forking import set_right
 from biosig.nets.backend import limit_threads, lock
 from biosig.nets.encoders import build_encoder
 from biosig.nets.heads import InTime, TimedHead
@@ -28,6 +29,9 @@ def _inference(encoder: str, head: tuple[int, int, int] | None, batch_size: int)
     if head is not None:
         net = InTime(net, TimedHead(net.n_tokens * net.token_width // head[0], *head))
     return Inference(net, batch_size)
+
+
+set_right(_inference.cache_clear)  # weights may have been half replaced when a child was forked
 
 
 def embed(
@@ -112,7 +116,8 @@ def _all_rows(x, config, head, weights, batch_size, n_jobs, progress) -> np.ndar
         forward = _inference(json.dumps(config["encoder"], sort_keys=True), head, batch_size)
         forward.set_weights(weights)
         said = np.full((len(x), forward.n_features), np.nan, dtype=np.float32)
-        bar = tqdm(batches, total=n_batches, unit="batch", desc="embed", disable=not progress)
+        # without a bar no tqdm: even a hidden one takes a lock of all threads, which a forked child may find locked
+        bar = tqdm(batches, total=n_batches, unit="batch", desc="embed") if progress else batches
         for number, (features, has_data) in enumerate(bar):
             rows = forward(features)
             rows[~has_data] = np.nan

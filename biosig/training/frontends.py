@@ -13,7 +13,7 @@ from biosig_kernels import normalisation as kernels
 from biosig_kernels.threads import over_rows
 from tqdm.auto import tqdm
 
-from biosig.signals.envelope import BANDS, band_envelope
+from biosig.signals.envelope import BANDS, band_envelope, envelope_size
 from biosig.training.sources import StoredWindows, blocks, open_windows
 
 FRONT_ENDS: dict[str, dict[str, Any]] = {
@@ -41,13 +41,16 @@ def front_end_shape(
         raise ValueError(f"front end {front_end!r} is not known; expected 'name' to be one of {sorted(FRONT_ENDS)}")
     if name == "samples":
         return n_channels, n_samples
-    example = _envelopes(np.zeros((1, 1, n_samples), dtype=np.float32), front_end, sampling_rate, 1)
-    return n_channels * example.shape[1], example.shape[2]
+    n_bands, n_out, _ = envelope_size(n_samples, sampling_rate, **_of_envelopes(front_end))
+    return n_channels * n_bands, n_out
+
+
+def _of_envelopes(front_end: dict[str, Any]) -> dict[str, Any]:
+    return {"bands": [tuple(band) for band in front_end["bands"]], "envelope_rate": front_end["envelope_rate"]}
 
 
 def _envelopes(x: np.ndarray, front_end: dict[str, Any], sampling_rate: float, n_jobs: int | None) -> np.ndarray:
-    bands = [tuple(band) for band in front_end["bands"]]
-    return band_envelope(x, sampling_rate, bands=bands, envelope_rate=front_end["envelope_rate"], n_jobs=n_jobs)
+    return band_envelope(x, sampling_rate, **_of_envelopes(front_end), n_jobs=n_jobs)
 
 
 def check_input(x, config: dict[str, Any], name: str = "x") -> np.ndarray | StoredWindows:

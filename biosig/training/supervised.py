@@ -139,14 +139,20 @@ def _to_regress(y, usable: np.ndarray) -> _Told:
     return _Told(known.any(axis=1), (standardised, known.astype(np.float32)), objectives.masked_regression, scaling)
 
 
+def _is_known(label: Any) -> bool:
+    """Whether a label is there: not None, and equal to itself, as NaN is not; pandas' NA has no answer to that."""
+    try:
+        return label is not None and bool(label == label)
+    except TypeError:
+        return False
+
+
 def _to_classify(y, usable: np.ndarray, classes) -> _Told:
     """Turn labels into rows with 1 at their class."""
     labels, n = np.asarray(y), len(usable)
     if labels.shape != (n,):
         raise ValueError(f"y has shape {labels.shape} for {n} windows; expected one label a window, ({n},)")
-    known = np.asarray(labels == labels)  # what is not equal to itself is NaN
-    if labels.dtype == object:
-        known = np.array([label is not None and bool(label == label) for label in labels], dtype=bool)
+    known = np.array([_is_known(label) for label in labels], dtype=bool)
     told = np.array(labels[known].tolist())  # numbers or text, no longer objects
     classes = np.unique(told[usable[known]]) if classes is None else np.asarray(classes)
     one_hot = np.zeros((n, len(classes)), dtype=np.float32)

@@ -6,14 +6,23 @@ Fast-math flags are split in two, because ``reassoc`` may only be used where the
 
 from __future__ import annotations
 
+import os
 import warnings
 
 import numba
+from numba.core.compiler_lock import global_compiler_lock as compiler_lock
 
 ELEMENTWISE = frozenset({"nsz", "arcp", "contract", "afn"})
 REDUCTION = ELEMENTWISE | {"reassoc"}
 
 _warned = False
+
+if hasattr(os, "register_at_fork"):
+    # A child forked while another thread compiles would wait for that thread for ever: a fork waits for the seconds
+    # that compilation takes. The lock is reentrant, and the forking thread is itself in parent and child.
+    os.register_at_fork(
+        before=compiler_lock.acquire, after_in_parent=compiler_lock.release, after_in_child=compiler_lock.release
+    )
 
 
 def kernel(function=None, *, fastmath=False, inline="never"):

@@ -295,3 +295,14 @@ def test_families_stand_side_by_side():
     with pytest.raises(ValueError, match="conv, conv; give each of them once"):
         line_up(architectures=["conv", "conv"])
     assert dataclasses.asdict(BUDGET)["n_steps"] == 1
+
+
+def test_hash_of_names_is_of_what_they_say_and_not_of_where_they_lie():
+    from biosig.evaluation.results import hash_arrays
+
+    names = ["P1", "a name that is longer than what is kept in place"]
+    plain = hash_arrays([np.array(names)])
+    assert hash_arrays([np.array(names, dtype=object)]) == plain
+    if hasattr(np.dtypes, "StringDType"):
+        assert hash_arrays([np.array(names, dtype=np.dtypes.StringDType())]) == plain
+    assert hash_arrays([np.array(names[::-1], dtype=object)]) != plain

@@ -86,7 +86,12 @@ def drop_the_hash(folder):
         (lambda f: (f / "config.json").write_bytes(b"\xff\xfe"), "config.json is not JSON"),
         (lambda f: (f / "config.json").write_text("[" * 100000), "config.json is not JSON"),
         (lambda f: (f / "config.json").write_text("[]"), "config.json holds no content_hash"),
-        (lambda f: (f / "config.json").write_text('{"content_hash": "0", "x": NaN}'), "config.json holds what JSON"),
+        (
+            lambda f: (f / "config.json").write_text('{"content_hash": "0", "x": NaN}'),
+            "config.json is not JSON .it holds NaN",
+        ),
+        (lambda f: (f / "config.json").write_text('{"content_hash": "0", "x": 1e999}'), "config.json holds what JSON"),
+        (lambda f: (f / "config.json").write_text('{"content_hash": "0", "x": 1, "x": 2}'), "'x' stands in it twice"),
         (lambda f: (f / "config.json").unlink(), "config.json is missing"),
         (lambda f: (f / "model.safetensors").unlink(), "model.safetensors is missing"),
         (lambda f: (f / "model.safetensors").write_bytes(b""), "model.safetensors is not a safetensors"),

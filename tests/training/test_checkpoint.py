@@ -201,3 +201,40 @@ def test_states_come_back_as_they_were(tmp_path):
             assert getattr(found, part)[name].dtype == values.dtype
             np.testing.assert_array_equal(getattr(found, part)[name], values)
     assert json.loads((tmp_path / ABOUT).read_text())["format"] == checkpoint.FORMAT
+
+
+def hostile_states():
+    """Checkpoints whose hash fits what is in them, and that no training wrote."""
+    sound = {
+        "step": 3,
+        "weights": {"a": np.ones((2, 3), np.float32)},
+        "optimiser": {"m": np.ones(3, np.float32)},
+        "history": {"step": [0, 1, 2], "loss": [1.0, 0.5, 0.2], "learning_rate": [0.1, 0.1, 0.1]},
+        "counters": {"CPU": [1, 2]},
+    }
+    for step in (-1, 2**60, "3", None, True, [3], 1e300):
+        yield f"step {step}", {**sound, "step": step}
+    for counters in ([], {"CPU": 3}, {"CPU": [1]}, {"CPU": [-1, 2**40]}, {"CPU": ["a", "b"]}, None):
+        yield f"counters {counters}", {**sound, "counters": counters}
+    for value in (np.nan, np.inf):
+        yield f"weight {value}", {**sound, "weights": {"a": np.full((2, 3), value, np.float32)}}
+        yield f"moment {value}", {**sound, "optimiser": {"m": np.full(3, value, np.float32)}}
+    for loss in ([1.0], [1.0] * 99, [[1.0]] * 3):
+        yield f"loss {loss[:2]}", {**sound, "history": {**sound["history"], "loss": loss}}
+
+
+@pytest.mark.parametrize(("name", "content"), list(hostile_states()), ids=lambda value: str(value)[:30])
+def test_states_that_no_training_wrote_are_refused_by_name(tmp_path, name, content):
+    Checkpoints(tmp_path, {"what": "test"})._write(LAST, State(**content))
+    with pytest.raises(ValueError, match=rf"{LAST} is damaged .* delete .* to start again"):
+        Checkpoints(tmp_path, {"what": "test"}).resume()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name on this system")
+@pytest.mark.parametrize("name", [LAST, ABOUT])
+def test_pipes_and_endless_files_are_refused(tmp_path, name):
+    Checkpoints(tmp_path, {"what": "test"})
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ValueError, match="is a pipe"):
+        Checkpoints(tmp_path, {"what": "test"}).resume()

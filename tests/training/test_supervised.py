@@ -110,3 +110,15 @@ def test_the_last_windows_may_be_without_a_target():
     y[-3:] = np.nan
     fitted = train_supervised(x, y, config(), options=options(steps=1, batch_size=4), groups=np.repeat([0, 1, 2], 4))
     assert np.isfinite(fitted.predict(x)).all()
+
+
+@pytest.mark.parametrize("kind", [object, "str", "string", "category"])
+def test_labels_that_are_not_known_in_any_type_of_text(kind):
+    import pandas as pd
+
+    from biosig.training.supervised import _to_classify
+
+    labels = pd.Series(["sit", None, "walk", "sit"], dtype=kind)
+    told = _to_classify(labels, np.ones(4, bool), None)
+    np.testing.assert_array_equal(told.known, [True, False, True, True])
+    assert told.kept["classes"].tolist() == ["sit", "walk"]
