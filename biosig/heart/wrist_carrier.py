@@ -34,11 +34,12 @@ class Recipe:
 
 
 ORDER = 2
+RATES = (40 / 60, 150 / 60)  # Hz
 RECIPES = {
-    "spectral": Recipe(NORM, (4.0, 11.0), (0.66, 2.5), (0.66, 2.5), average=1 / 7),
-    "jerk": Recipe(JERK, (4.0, 14.0), (0.5, 3.5), (0.66, 2.5)),
-    "pwr": Recipe(EACH, (5.0, 14.0), (0.5, 2.0), (0.66, 2.0)),
-    "nightbeat": Recipe(NORM, (5.0, 14.0), (0.5, 3.5), (0.66, 2.5), limit=3.0, traced=True),
+    "spectral": Recipe(NORM, (4.0, 11.0), (0.66, 2.5), RATES, average=1 / 7),
+    "jerk": Recipe(JERK, (4.0, 14.0), (0.5, 3.5), RATES),
+    "pwr": Recipe(EACH, (5.0, 14.0), (0.5, 2.0), (RATES[0], 2.0)),
+    "nightbeat": Recipe(NORM, (5.0, 14.0), (0.5, 3.5), RATES, limit=3.0, traced=True),
 }
 LOWEST_RATE = 20.0  # Hz, of sampling: leaves at least 5 to 9 Hz of the band
 

@@ -34,16 +34,18 @@ class Bins(NamedTuple):
     high: int
     near: int
     n_bins: int
+    slowest: float  # Hz, as `fastest`: no rate lies beyond
+    fastest: float
 
 
 def find_bins(n: int, carrier_rate: float, rates: tuple[float, float]) -> Bins:
-    """Bins for windows of `n` samples, whose peak is looked for between two `rates` (Hz)."""
+    """Bins for windows of `n` samples, whose rates all lie between two `rates` (Hz)."""
     size = PADDING * n
     width = carrier_rate / size
     near = max(1, round(max(SPREAD, LOBE * carrier_rate / n) / width))
     low = max(1, math.ceil(rates[0] / width - 1e-9))
     high = max(low, math.floor(rates[1] / width + 1e-9))
-    return Bins(size, width, math.ceil(LOWEST / width - 1e-9), low, high, near, min(2 * (high + near), size // 2) + 1)
+    return Bins(size, width, math.ceil(LOWEST / width - 1e-9), low, high, near, min(2 * (high + near), size // 2) + 1, *rates)
 
 
 def window_powers(carrier, scale, rows, firsts, n: int, bins: Bins, limit: float, n_jobs=None) -> np.ndarray:
@@ -68,13 +70,14 @@ def window_powers(carrier, scale, rows, firsts, n: int, bins: Bins, limit: float
 def peaks(power: np.ndarray, bins: Bins, n_jobs=None) -> tuple[np.ndarray, np.ndarray]:
     """Rate (Hz) and confidence of the highest local peak of each spectrum; NaN where there is none."""
     rates, confidence = np.empty(len(power)), np.empty(len(power))
+    slowest, fastest = bins.slowest / bins.width, bins.fastest / bins.width
     over_rows(
-        lambda a, b: peak_rows(power, bins.begin, bins.low, bins.high, bins.near, rates, confidence, a, b),
+        lambda a, b: peak_rows(power, bins.begin, slowest, fastest, bins.near, rates, confidence, a, b),
         len(power),
         n_jobs,
         grain=256,
     )
-    return rates * bins.width, confidence
+    return np.clip(rates * bins.width, bins.slowest, bins.fastest), confidence  # of rounding errors only
 
 
 def trace(power: np.ndarray, usable: np.ndarray, bins: Bins, stride: float, n_jobs=None):
@@ -101,10 +104,11 @@ def trace(power: np.ndarray, usable: np.ndarray, bins: Bins, stride: float, n_jo
     path = np.empty(len(power), np.int64)
     trace_path(evidence, widest, CHANGE_COST * 10.0 / stride * bins.width**2, path)
     rates, confidence = np.empty(len(power)), np.empty(len(power))
+    slowest, fastest = bins.slowest / bins.width, bins.fastest / bins.width
     over_rows(
-        lambda a, b: path_rows(power, bins.begin, bins.low, bins.near, path, rates, confidence, a, b),
+        lambda a, b: path_rows(power, bins.begin, bins.low, slowest, fastest, bins.near, path, rates, confidence, a, b),
         len(power),
         n_jobs,
         grain=256,
     )
-    return rates * bins.width, confidence
+    return np.clip(rates * bins.width, bins.slowest, bins.fastest), confidence  # of rounding errors only

@@ -113,7 +113,22 @@ def _refine(line, at):
 
 
 @kernel
-def peak_rows(power, begin, low, high, near, rates, confidence, start, stop):
+def _highest_peak(line, first, last, slowest, fastest):
+    """Bin of the highest local peak from bin `first` to `last`, -1 for none, and its place between bins.
+
+    A peak whose refined place lies outside of ``slowest ... fastest`` (bins) is none.
+    """
+    best, place, most = -1, np.nan, 0.0
+    for i in range(max(first, 1), min(last, line.size - 2) + 1):
+        if line[i] > most and line[i] > line[i - 1] and line[i] >= line[i + 1]:
+            refined = _refine(line, i)
+            if slowest <= refined <= fastest:
+                best, place, most = i, refined, line[i]
+    return best, place
+
+
+@kernel
+def peak_rows(power, begin, slowest, fastest, near, rates, confidence, start, stop):
     """The highest local peak of each spectrum.
 
     Parameters
@@ -122,25 +137,20 @@ def peak_rows(power, begin, low, high, near, rates, confidence, start, stop):
         As `power_rows` gives it.
     begin : int
         First bin of which power counts in the confidence.
-    low, high : int
-        The peak is looked for in the bins ``low`` to ``high``, 1 <= low, high <= n_bins - 2.
+    slowest, fastest : float
+        The peak is looked for between these places, in bins, and never lies beyond.
     near : int
         Bins on each side of the peak, and of its double, that belong to it.
     rates, confidence : ndarray of float64, shape (n_rows,)
         Receive for ``start:stop`` the place of the peak in bins and its share of the power from `begin` on; NaN
         without a local peak.
     """
+    first, last = math.floor(slowest), math.ceil(fastest)
     for r in range(start, stop):
         line = power[r]
-        best, most = -1, 0.0
-        for i in range(low, high + 1):
-            if line[i] > most and line[i] > line[i - 1] and line[i] >= line[i + 1]:
-                best, most = i, line[i]
-        rates[r] = np.nan
-        confidence[r] = np.nan
-        if best >= 0:
-            rates[r] = _refine(line, best)
-            confidence[r] = _share(line, begin, best, near)
+        best, place = _highest_peak(line, first, last, slowest, fastest)
+        rates[r] = place
+        confidence[r] = _share(line, begin, best, near) if best >= 0 else np.nan
 
 
 @kernel
@@ -241,18 +251,17 @@ def trace_path(evidence, widest, cost, path):
 
 
 @kernel
-def path_rows(power, begin, low, near, path, rates, confidence, start, stop):
+def path_rows(power, begin, low, slowest, fastest, near, path, rates, confidence, start, stop):
     """Rate (in bins) and confidence of rows ``start:stop`` on a path of places from bin `low` on.
 
-    The rate is the highest local peak within `near` bins of the path, refined, or else the path itself. Rows without
-    power get NaN.
+    The rate is the highest local peak within `near` bins of the path and between `slowest` and `fastest` (bins),
+    refined, or else the path itself, which lies between them. Rows without power get NaN.
     """
     for r in range(start, stop):
         line = power[r]
         at = low + path[r]
-        best, most = at, 0.0
-        for i in range(max(at - near, 1), min(at + near, line.size - 2) + 1):
-            if line[i] > most and line[i] > line[i - 1] and line[i] >= line[i + 1]:
-                best, most = i, line[i]
+        best, place = _highest_peak(line, at - near, at + near, slowest, fastest)
+        if best < 0:
+            best, place = at, min(max(np.float64(at), slowest), fastest)
         confidence[r] = _share(line, begin, best, near)
-        rates[r] = _refine(line, best) if confidence[r] > 0.0 else np.nan
+        rates[r] = place if confidence[r] > 0.0 else np.nan

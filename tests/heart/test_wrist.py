@@ -209,9 +209,24 @@ def test_any_array_gives_rates_or_reasons(x, rate, method, recording):
     assert list(table.columns) == COLUMNS
     found = table["heart_rate"].notna()
     assert ((table["reason"] == "") == found).all()
-    assert table["heart_rate"][found].between(39, 151).all()
+    assert table["heart_rate"][found].between(40, 120 if method == "pwr" else 150).all()
     assert table["confidence"].dropna().between(0, 1).all()
     assert table["confidence"][found].notna().all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("length", "stride"), [(5.0, 0.5), (11.3, 2.0), (30.0, 10.0)])
+def test_rates_stay_within_their_range(method, length, stride):
+    rng = np.random.default_rng(3)
+    for rate in (20.0, 33.3, 64.0):
+        walk = 0.001 * rng.normal(size=(3, int(rate * 120))).cumsum(axis=1)
+        steps = np.where(rng.random(walk.shape) < 0.01, rng.choice([0.5, 1.0, 9.0]), 0.0)
+        slow, fast = beating_wrist(36, rate, 120), beating_wrist(160, rate, 120)
+        for x in (walk, steps, slow, fast):
+            table = wrist_heart_rate(x, rate, method=method, length=length, stride=stride, max_motion=np.inf)
+            found = table["heart_rate"].dropna()
+            assert found.between(40, 120 if method == "pwr" else 150).all()
+    assert len(found)
 
 
 def test_layout_in_memory_does_not_matter():
