@@ -20,6 +20,8 @@ class PPGTargets(TakesWindows, TransformerMixin, BaseEstimator):
     ----------
     sampling_rate : float, default=64.0
         Hz.
+    cleaning : {"reject", "correct", "none"}, default="reject"
+        What is done about wrong and ectopic beats before SDNN and RMSSD, see `biosig.heart.hrv`.
     n_jobs : int, optional
         Threads; None uses all cores.
 
@@ -27,11 +29,12 @@ class PPGTargets(TakesWindows, TransformerMixin, BaseEstimator):
     ----------
     report_ : pandas.DataFrame
         The full table of the last ``transform``: ``heart_rate`` (beats/min), ``sdnn`` and ``rmssd`` (ms), ``n_beats``,
-        ``quality`` (0 to 1) and, where a target is NaN, the ``reason``.
+        ``quality`` (0 to 1), ``reason`` where all targets are NaN, ``variability_reason`` where SDNN and RMSSD are, and
+        ``polarity`` (-1 where the wavelength used is inverted).
 
     Notes
     -----
-    A window in which no rhythm can be trusted gives NaN, never an error; leave such rows out before fitting a probe
+    A window that does not pass quality control gives NaN, never an error; leave such rows out before fitting a probe
     (``keep = np.isfinite(y).all(axis=1)``).
 
     See Also
@@ -39,8 +42,9 @@ class PPGTargets(TakesWindows, TransformerMixin, BaseEstimator):
     biosig.heart.ppg_targets : the function behind it.
     """
 
-    def __init__(self, sampling_rate=64.0, *, n_jobs=None):
+    def __init__(self, sampling_rate=64.0, *, cleaning="reject", n_jobs=None):
         self.sampling_rate = sampling_rate
+        self.cleaning = cleaning
         self.n_jobs = n_jobs
 
     def fit(self, X, y=None):
@@ -52,8 +56,11 @@ class PPGTargets(TakesWindows, TransformerMixin, BaseEstimator):
     def transform(self, X):
         """Return an array of shape (n_windows, 3): heart rate (beats/min), SDNN (ms), RMSSD (ms)."""
         check_is_fitted(self, "n_channels_in_")
-        X = check_windows(X, n_channels=self.n_channels_in_)
-        self.report_ = ppg_targets(X, check_sampling_rate(self.sampling_rate), n_jobs=self.n_jobs)
+        checked = check_windows(X, n_channels=self.n_channels_in_)
+        # As they came where they can: float32 would lose the pulse on a large offset.
+        ppg = X if isinstance(X, np.ndarray) and X.dtype.kind in "fiu" else checked
+        rate = check_sampling_rate(self.sampling_rate)
+        self.report_ = ppg_targets(ppg, rate, cleaning=self.cleaning, n_jobs=self.n_jobs)
         return self.report_[list(COLUMNS)].to_numpy(dtype=np.float64)
 
     def get_feature_names_out(self, input_features=None):

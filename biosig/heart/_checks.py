@@ -7,6 +7,11 @@ from numbers import Real
 
 import numpy as np
 
+LEAST_INTERVALS = 3  # below which nothing is said of a unit
+LEAST_STRANGE = 4.0  # s, the shortest median interval that is no heart's
+MOST_PLAUSIBLE = 0.1  # fraction of intervals that a heart may have all the same
+MILLISECONDS = (250.0, 2500.0)
+
 
 def check_positive(value, name: str, unit: str) -> float:
     """Return `value` as a float, or raise ValueError unless it is a finite positive number."""
@@ -14,6 +19,14 @@ def check_positive(value, name: str, unit: str) -> float:
         raise ValueError(f"{name} is {value!r}; expected a positive number ({unit})")
     if not math.isfinite(value) or value <= 0:
         raise ValueError(f"{name} is {value!r} {unit}; expected a positive, finite number")
+    return float(value)
+
+
+def check_fraction(value, name: str) -> float:
+    """Return `value` as a float, or raise ValueError unless it is a number from 0 to 1."""
+    number = isinstance(value, (Real, np.number)) and not isinstance(value, (bool, np.bool_))
+    if not number or not 0.0 <= float(value) <= 1.0:
+        raise ValueError(f"{name} is {value!r}; expected a fraction from 0 to 1")
     return float(value)
 
 
@@ -33,8 +46,10 @@ def check_beat_rows(beats) -> tuple[np.ndarray, bool]:
         where = "" if array.ndim == 1 else f" in window {row}"
         what = "are not finite" if infinite[row] else "do not increase" if backward[row] else "hold NaN"
         raise ValueError(
-            f"beats {what}{where}; expected times in seconds, not intervals, in order, with NaN after the last only"
+            f"beats {what}{where}; expected times in seconds, in order, with NaN after the last only; intervals are no "
+            "times: give those to biosig.heart.hrv(intervals=...)"
         )
+    _refuse_other_units(np.diff(rows, axis=1), "beats")
     return rows, array.ndim == 1
 
 
@@ -46,7 +61,32 @@ def check_beat_list(beats, name: str = "beats") -> np.ndarray:
     times = array[~np.isnan(array)]
     if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
         raise ValueError(f"{name} do not increase or are not finite; expected times in seconds, in order")
+    _refuse_other_units(np.diff(times), name)
     return times
+
+
+def _refuse_other_units(intervals, name: str) -> None:
+    """Raise ValueError for beats whose intervals (NaN where there is none) no heart has in seconds, but in other units.
+
+    A few beats with long gaps between them stay what they are: hardly an interval may be one of a heart.
+    """
+    some = intervals[np.isfinite(intervals)]
+    if some.size < LEAST_INTERVALS:
+        return
+    middle = float(np.median(some))
+    if middle < LEAST_STRANGE or np.mean((some >= 0.2) & (some <= 3.0)) > MOST_PLAUSIBLE:
+        return
+    steady = np.mean(np.abs(some / middle - 1.0) < 0.5) > 0.5
+    if not steady:
+        return
+    samples, milliseconds = f"sample numbers: write {name} / sampling_rate", f"milliseconds: write {name} / 1000"
+    if middle < MILLISECONDS[0]:
+        fix = f"they look like {samples}"
+    elif middle <= MILLISECONDS[1]:
+        fix = f"they look like {milliseconds} (or like {samples})"
+    else:
+        fix = f"divide {name} by the ticks per second of their clock"
+    raise ValueError(f"{name} have a median interval of {middle:.4g}; expected times in seconds: {fix}")
 
 
 def _numbers(values, name: str) -> np.ndarray:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from biosig_kernels.correction import ECTOPIC, EXTRA, LONG_SHORT, MISSED, correct_rows
-from biosig_kernels.threads import over_rows
+from biosig_kernels.correction import ECTOPIC, EXTRA, LONG_SHORT, MISSED
 
 from biosig.heart._checks import check_beat_rows
-
-GAP = 3.0  # s, more than one missed beat of a slow heart: nothing is put into it
+from biosig.heart.cleaning import corrected
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ def correct_beats(beats, *, n_jobs=None) -> CorrectedBeats:
     Raises
     ------
     ValueError
-        For another number of dimensions, and for beat times that do not increase.
+        As `heart_rate`.
 
     Notes
     -----
@@ -59,9 +57,6 @@ def correct_beats(beats, *, n_jobs=None) -> CorrectedBeats:
     beats are corrected with little certainty.
     """
     rows, one = check_beat_rows(beats)
-    corrected = np.empty((len(rows), 2 * rows.shape[1]))
-    numbers = np.zeros((len(rows), 5), np.int64)
-    over_rows(lambda a, b: correct_rows(rows, GAP, corrected, numbers, a, b), len(rows), n_jobs)
-    most = int(np.isfinite(corrected).sum(axis=1).max(initial=0))
+    right, numbers = corrected(rows, n_jobs)
     counts = [int(numbers[0, k]) if one else numbers[:, k] for k in (ECTOPIC, MISSED, EXTRA, LONG_SHORT)]
-    return CorrectedBeats(corrected[0, :most].copy() if one else corrected[:, :most].copy(), *counts)
+    return CorrectedBeats(right[0] if one else right, *counts)

@@ -9,7 +9,15 @@ from biosig_kernels.pulses import template_rows
 from biosig_kernels.threads import over_rows
 
 from biosig.heart._checks import check_beat_rows
-from biosig.heart.beats import LEAST_SECONDS, PULSE_BAND, PULSE_ORDER, blocks, check_beat_options, detect_beats
+from biosig.heart.beats import (
+    LEAST_SECONDS,
+    PULSE_BAND,
+    PULSE_ORDER,
+    blocks,
+    check_beat_options,
+    detect_beats,
+    without_offset,
+)
 from biosig.signals._layout import as_rows
 from biosig.signals.filters import filter_values
 from biosig.signals.quality import MOST_MISSING, bridged, pulse_spectrum
@@ -111,13 +119,13 @@ def pulse_quality(ppg, sampling_rate=None, *, beats=None, n_jobs=None) -> pd.Dat
 
     def work(start: int, stop: int) -> None:
         for block in blocks(start, stop, n):
-            alike, pulse, filled, levels = _judge(rows.values[block], rows.sampling_rate, found[block])
+            alike, pulse, filled, levels, offset = _judge(rows.values[block], rows.sampling_rate, found[block])
             n_pulses = np.isfinite(alike).sum(axis=1)
             reason[block][n_pulses == 0] = "too few beats"
             reason[block][levels[:, 1] > 0] = "flat"
             reason[block][levels[:, 0] > MOST_MISSING] = "missing samples"
             hopeless = (levels[:, 0] > MOST_MISSING) | (levels[:, 1] > 0)
-            columns = _indices(alike, n_pulses, pulse, filled, rows.sampling_rate, (n_pulses > 0) & ~hopeless)
+            columns = _indices(alike, n_pulses, pulse, filled, offset, rows.sampling_rate, (n_pulses > 0) & ~hopeless)
             values[block] = np.where(hopeless[:, np.newaxis], np.nan, columns)
 
     if short:
@@ -127,7 +135,7 @@ def pulse_quality(ppg, sampling_rate=None, *, beats=None, n_jobs=None) -> pd.Dat
     return pd.DataFrame(dict(zip(_COLUMNS, [*values.T, reason], strict=True)))
 
 
-def _indices(alike, n_pulses, pulse, filled, rate: float, some) -> np.ndarray:
+def _indices(alike, n_pulses, pulse, filled, offset, rate: float, some) -> np.ndarray:
     """The columns of `pulse_quality` (n_rows, 5); those of the pulses for `some` rows only."""
     template = np.full(len(pulse), np.nan)
     template[some] = np.nanmedian(alike[some], axis=1) if some.any() else np.nan
@@ -135,7 +143,7 @@ def _indices(alike, n_pulses, pulse, filled, rate: float, some) -> np.ndarray:
     concentration, _ = pulse_spectrum(filled, rate, n_jobs=1)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         low, high = np.percentile(pulse, [5, 95], axis=1)
-        steady = filled.mean(axis=1, dtype=np.float64)
+        steady = filled.mean(axis=1, dtype=np.float64) + offset[:, 0]
         perfusion = np.where(steady > 0, 100.0 * (high - low) / steady, np.nan)
     return np.stack([template, good, _skewness(pulse), concentration, perfusion], axis=1)
 
@@ -169,21 +177,26 @@ def polarity(ppg, sampling_rate=None, *, n_jobs=None) -> pd.DataFrame:
     neighbouring samples of the pulse band are skewed to the positive side, whatever the shape of the crest.
     """
     rows = _rows(ppg, sampling_rate)
-    n_rows, n = rows.values.shape
-    mean = np.zeros(n_rows)
+    mean = polarity_votes(rows.values, rows.sampling_rate, n_jobs)
+    return pd.DataFrame({"polarity": np.where(mean == 0, np.nan, np.sign(mean)), "confidence": np.abs(mean)})
+
+
+def polarity_votes(values, rate: float, n_jobs=None) -> np.ndarray:
+    """Mean vote of each row (n_rows, n_samples), -1 (upside down) to 1 (upright); 0 where nothing can be said."""
+    mean = np.zeros(len(values))
 
     def work(start: int, stop: int) -> None:
-        for block in blocks(start, stop, n):
-            mean[block] = _votes(rows.values[block], rows.sampling_rate).mean(axis=1)
+        for block in blocks(start, stop, values.shape[1]):
+            mean[block] = _votes(values[block], rate).mean(axis=1)
 
-    if n >= LEAST_SECONDS * rows.sampling_rate:
-        over_rows(work, n_rows, n_jobs, grain=LANES)
-    return pd.DataFrame({"polarity": np.where(mean == 0, np.nan, np.sign(mean)), "confidence": np.abs(mean)})
+    if values.shape[1] >= LEAST_SECONDS * rate:
+        over_rows(work, len(values), n_jobs, grain=LANES)
+    return mean
 
 
 def _votes(values, rate: float) -> np.ndarray:
     """What each stretch of each row says: 1 upright, -1 upside down, 0 nothing."""
-    filled, missing, levels = bridged(values, n_jobs=1)
+    filled, missing, levels = bridged(without_offset(values)[0], n_jobs=1)
     pulse = _pulse(filled, rate)
     size = min(round(STRETCH * rate), values.shape[1])
     votes = np.zeros((len(values), values.shape[1] // size))
@@ -210,17 +223,18 @@ def _pulse(filled, rate: float):
 
 
 def _judge(values, rate: float, beats):
-    """Correlations of the pulses, the pulse band, the rows with their gaps bridged, and their levels."""
+    """Correlations of the pulses, the pulse band, the rows with their gaps bridged, their levels and offsets."""
+    values, offset = without_offset(values)
     filled, missing, levels = bridged(values, n_jobs=1)
     alike = np.full(beats.shape, np.nan)
     if values.shape[1] < LEAST_SECONDS * rate:
-        return alike, np.zeros_like(filled), filled, levels
+        return alike, np.zeros_like(filled), filled, levels, offset
     pulse = _pulse(filled, rate)
     template_rows(pulse, rate, beats, alike, 0, len(pulse))
     at = np.clip(np.nan_to_num(np.round(beats * rate)), 0, values.shape[1] - 1).astype(np.int64)
     alike[np.take_along_axis(missing, at, axis=1) if at.size else np.zeros(at.shape, bool)] = np.nan
     alike[levels[:, 1] > 0] = np.nan
-    return alike, pulse, filled, levels
+    return alike, pulse, filled, levels, offset
 
 
 def _skewness(values) -> np.ndarray:

@@ -8,26 +8,37 @@ from biosig_kernels.filtering import LANES
 from biosig_kernels.threads import over_rows
 
 from biosig._checks import check_sampling_rate
-from biosig.heart.beats import LEAST_SECONDS, blocks, check_beat_options, empty_beats, find_beats
+from biosig.heart.beats import LEAST_SECONDS, blocks, check_beat_options, empty_beats, find_beats, without_offset
+from biosig.heart.cleaning import check_cleaning
+from biosig.heart.needs import NEEDS, missing
+from biosig.heart.pulse_quality import polarity_votes
 from biosig.heart.variability import summarise_intervals
 from biosig.signals.quality import pulse_spectrum
 
-MOST_MISSING = 0.05  # share of a window
-LEAST_GOOD = 0.8  # share of the window that good intervals cover
+MOST_MISSING = 0.05  # fraction of a window
+LEAST_GOOD = 0.8  # fraction of the window that good intervals cover
 MOST_APART = 5.0  # beats/min between beats and spectrum
 LEAST_CONCENTRATION = 0.4
-LEAST_INTERVALS = 4
+POLARITIES = ("auto", "upright", "inverted")
+CLEARLY_INVERTED = -0.5  # mean vote on the polarity of a wavelength; upright ones have 0.8 and more, noise about 0
+MAX_VOTING = 256  # windows of a batch that decide on it
 
 
-def ppg_targets(ppg, sampling_rate, *, n_jobs=None) -> pd.DataFrame:
-    """Heart rate and variability of windows of photoplethysmogram, and how far to trust them.
+def ppg_targets(ppg, sampling_rate, *, cleaning="reject", polarity="auto", n_jobs=None) -> pd.DataFrame:
+    """Heart rate and variability of windows of photoplethysmogram, with quality control.
 
     Parameters
     ----------
     ppg : array_like, shape (n_windows, n_wavelengths, n_samples) or (n_windows, n_samples)
-        Blood volume up = value up; NaN means missing. With several wavelengths the best of each window is used.
+        Blood volume up = value up; NaN, or masked, means missing. With several wavelengths the best of each window is
+        used.
     sampling_rate : float
         Hz, at least 10.
+    cleaning : {"reject", "correct", "none"}, default "reject"
+        What is done about wrong and ectopic beats before `sdnn` and `rmssd`, see `biosig.heart.hrv`.
+    polarity : {"auto", "upright", "inverted"}, default "auto"
+        ``"auto"``: a wavelength that is clearly inverted over the whole batch (`biosig.heart.polarity`) is turned
+        before beats are looked for and the best wavelength is chosen. The others state what is known, of all.
     n_jobs : int, optional
         Threads; None or -1 for all cores.
 
@@ -43,20 +54,30 @@ def ppg_targets(ppg, sampling_rate, *, n_jobs=None) -> pd.DataFrame:
         n_beats
             Beats found, good or not.
         quality
-            0 to 1: the share of the window that good intervals cover, times the agreement of beats and spectrum, which
-            is one minus their difference over 10 beats/min, never below zero. 0 without a pulse.
+            0 to 1: the fraction of the window that good intervals cover, times the agreement of beats and spectrum,
+            which is one minus their difference over 10 beats/min, never below zero. 0 without a pulse.
         reason
-            Empty for a window to be believed: at most 5 % missing, at least 4 good intervals, these covering more than
-            80 % of the window, beat rate and spectral rate within 5 beats/min, spectral concentration above 0.4.
-            Otherwise a short text, and heart_rate, sdnn and rmssd are NaN.
+            Empty for a window that passes quality control: at most 5 % missing, at least 4 good intervals, these
+            covering more than 80 % of the window, beat rate and spectral rate within 5 beats/min, spectral
+            concentration above 0.4. Otherwise a short text, and heart_rate, sdnn and rmssd are NaN.
+        variability_reason
+            Why sdnn and rmssd are NaN: the `reason`, or in a window with a heart rate what its variability lacks, by
+            the rules of `biosig.heart.hrv` (10 good intervals, over 80 % of the window after cleaning).
+        polarity
+            1.0, or -1.0 where the wavelength used was turned.
 
     Raises
     ------
     ValueError
-        For ppg of another shape and for a sampling rate below 10 Hz. No content of a window raises.
+        For ppg of another shape, for a sampling rate below 10 Hz, for an unknown cleaning or polarity. No content of a
+        window raises.
     """
     rate = check_sampling_rate(sampling_rate)
-    array = np.asarray(ppg)
+    check_cleaning(cleaning)
+    if not isinstance(polarity, str) or polarity not in POLARITIES:
+        raise ValueError(f"polarity is {polarity!r}; expected one of {', '.join(map(repr, POLARITIES))}")
+    masked = np.ma.isMaskedArray(ppg)
+    array = np.ma.asarray(ppg) if masked else np.asarray(ppg)
     if array.ndim not in (2, 3) or array.dtype.kind not in "fiub" or array.shape[-1] == 0:
         raise ValueError(
             f"ppg has shape {array.shape} and holds {array.dtype}; expected numbers of shape "
@@ -66,22 +87,54 @@ def ppg_targets(ppg, sampling_rate, *, n_jobs=None) -> pd.DataFrame:
         raise ValueError(
             f"ppg has shape {array.shape}, which looks like wavelengths last; write ppg.transpose(0, 2, 1)"
         )
+    check_beat_options(rate)
+    if masked:
+        array = np.ma.filled(array.astype(np.float64), np.nan)
     n_windows, n_samples = len(array), array.shape[-1]
     n_wavelengths = array.shape[1] if array.ndim == 3 else 1
-    with np.errstate(over="ignore"):  # what float32 cannot hold counts as missing
-        rows = np.ascontiguousarray(array, dtype=np.float32).reshape(n_windows * n_wavelengths, n_samples)
-    table = _judge(rows, rate, n_jobs)
+    rows = _in_float32(array.reshape(n_windows * n_wavelengths, n_samples))
+    signs = _settle(rows, n_wavelengths, rate, polarity, n_jobs)
+    if (signs < 0).any():
+        rows = rows * np.tile(signs, n_windows)[:, np.newaxis]
+    table = _judge(rows, rate, cleaning, n_jobs)
+    table["polarity"] = np.tile(signs.astype(np.float64), n_windows)
     if n_wavelengths > 1:
-        believed = (table["reason"] == "").to_numpy() + table["quality"].to_numpy() / 2
-        best = believed.reshape(n_windows, n_wavelengths).argmax(axis=1) + n_wavelengths * np.arange(n_windows)
+        passed = (table["reason"] == "").to_numpy() + table["quality"].to_numpy() / 2
+        best = passed.reshape(n_windows, n_wavelengths).argmax(axis=1) + n_wavelengths * np.arange(n_windows)
         table = table.iloc[best].reset_index(drop=True)
     return table
 
 
-def _judge(rows, rate: float, n_jobs) -> pd.DataFrame:
+def _in_float32(rows) -> np.ndarray:
+    """Rows in float32, less a constant of their own where that could not hold them."""
+    if rows.dtype.itemsize <= (4 if rows.dtype.kind == "f" else 2):
+        return np.ascontiguousarray(rows, dtype=np.float32)
+    out = np.empty(rows.shape, np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold counts as missing
+        for block in blocks(0, len(rows), rows.shape[1]):
+            whole = rows[block]
+            if whole.dtype.kind == "u":  # their differences would wrap around
+                whole = whole.astype(np.float64) if whole.dtype.itemsize > 4 else whole.astype(np.int64)
+            out[block] = without_offset(whole.astype(whole.dtype.newbyteorder("="), copy=False))[0]
+    return out
+
+
+def _settle(rows, n_wavelengths: int, rate: float, polarity: str, n_jobs) -> np.ndarray:
+    """1 or -1 (float32) for each wavelength: by what to multiply it so that blood volume up is value up."""
+    if polarity != "auto":
+        return np.full(n_wavelengths, -1.0 if polarity == "inverted" else 1.0, np.float32)
+    n_windows = len(rows) // n_wavelengths
+    some = np.unique(np.linspace(0, n_windows - 1, min(n_windows, MAX_VOTING)).astype(np.int64))
+    voting = rows.reshape(n_windows, n_wavelengths, -1)[some].reshape(-1, rows.shape[1])
+    votes = polarity_votes(voting, rate, n_jobs).reshape(len(some), n_wavelengths)
+    weights = np.abs(votes).sum(axis=0)
+    mean = np.divide((votes * np.abs(votes)).sum(axis=0), weights, out=np.zeros(n_wavelengths), where=weights > 0)
+    return np.where(mean < CLEARLY_INVERTED, -1.0, 1.0).astype(np.float32)
+
+
+def _judge(rows, rate: float, cleaning: str, n_jobs) -> pd.DataFrame:
     n_rows, n_samples = rows.shape
     duration = n_samples / rate
-    check_beat_options(rate)
     beats, counts = empty_beats(n_rows, n_samples, rate)
     levels = np.empty((n_rows, 2))
     concentration = np.empty(n_rows)
@@ -94,37 +147,41 @@ def _judge(rows, rate: float, n_jobs) -> pd.DataFrame:
 
     over_rows(work, n_rows, n_jobs, grain=LANES)
     found = summarise_intervals(beats, n_jobs)
-    missing, flat = levels[:, 0], levels[:, 1] > 0
+    lost, flat = levels[:, 0], levels[:, 1] > 0
     heart_rate = 60.0 / found.mean
     # The window is cut anywhere in the rhythm, so good intervals can cover all of it but about one interval.
-    share = np.clip(np.nan_to_num(found.covered / np.maximum(duration - found.mean, 1e-9)), 0.0, 1.0)
+    inner = np.maximum(duration - found.mean, 1e-9)
+    share = np.clip(np.nan_to_num(found.covered / inner), 0.0, 1.0)
     apart = np.abs(heart_rate - 60.0 * spectral)
     quality = share * np.clip(1.0 - np.nan_to_num(apart, nan=np.inf) / 10.0, 0.0, 1.0)
     reason = np.full(n_rows, "", dtype=object)
     for row in range(n_rows):
         if duration < LEAST_SECONDS:
             reason[row] = f"too short: {duration:.1f} s"
-        elif missing[row] > MOST_MISSING:
-            reason[row] = f"missing samples: {missing[row]:.0%}"
+        elif lost[row] > MOST_MISSING:
+            reason[row] = f"missing samples: {lost[row]:.0%}"
         elif flat[row]:
             reason[row] = "flat"
         elif counts[row] == 0 or not concentration[row] > LEAST_CONCENTRATION:
             reason[row] = "no pulse found"
-        elif found.n_good[row] < LEAST_INTERVALS:
+        elif found.n_good[row] < NEEDS["rate"].intervals:
             reason[row] = f"too few beats: {found.n_good[row]:.0f} good intervals"
         elif share[row] <= LEAST_GOOD:
             reason[row] = f"irregular: only {share[row]:.0%} good intervals"
         elif not apart[row] <= MOST_APART:
             reason[row] = f"beats and spectrum differ by {apart[row]:.0f} beats/min"
-    refused = reason != ""
-    hide = lambda values: np.where(refused, np.nan, values)
+    spread = summarise_intervals(beats, n_jobs, cleaning)
+    covered = np.clip(np.nan_to_num(spread.covered / inner), 0.0, 1.0)
+    lacking = np.where(reason == "", missing("spread", spread.n_good, covered), reason)
+    hide = lambda values, why: np.where(why == "", values, np.nan)
     return pd.DataFrame(
         {
-            "heart_rate": hide(heart_rate),
-            "sdnn": hide(1000 * found.sdnn),
-            "rmssd": hide(1000 * found.rmssd),
+            "heart_rate": hide(heart_rate, reason),
+            "sdnn": hide(1000 * spread.sdnn, lacking),
+            "rmssd": hide(1000 * spread.rmssd, lacking),
             "n_beats": counts,
             "quality": quality,
             "reason": reason,
+            "variability_reason": lacking,
         }
     )

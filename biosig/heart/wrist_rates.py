@@ -45,7 +45,9 @@ def find_bins(n: int, carrier_rate: float, rates: tuple[float, float]) -> Bins:
     near = max(1, round(max(SPREAD, LOBE * carrier_rate / n) / width))
     low = max(1, math.ceil(rates[0] / width - 1e-9))
     high = max(low, math.floor(rates[1] / width + 1e-9))
-    return Bins(size, width, math.ceil(LOWEST / width - 1e-9), low, high, near, min(2 * (high + near), size // 2) + 1, *rates)
+    return Bins(
+        size, width, math.ceil(LOWEST / width - 1e-9), low, high, near, min(2 * (high + near), size // 2) + 1, *rates
+    )
 
 
 def window_powers(carrier, scale, rows, firsts, n: int, bins: Bins, limit: float, n_jobs=None) -> np.ndarray:

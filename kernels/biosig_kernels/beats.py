@@ -4,8 +4,8 @@ Written from the descriptions in S. M. Bishop and A. Ercole, "Multi-scale peak a
 periodic and quasi-periodic neuroscience data", Acta Neurochir. Suppl. 126, 2018 (after F. Scholkmann et al.,
 "An efficient algorithm for automatic peak detection in noisy periodic and quasi-periodic signals", Algorithms 5(4),
 2012), and P. H. Charlton et al., "The MSPTDfast photoplethysmography beat detection algorithm", Physiol. Meas. 46(3),
-2025: signals of about 20 Hz, windows of 6 s that overlap by a fifth, no scales of rates below 30 beats/min. The foot of
-a pulse is the lowest sample before its peak, so troughs need no scales of their own.
+2025: signals of about 20 Hz, windows of 6 s that overlap by a fifth, no scales of rates below 24 beats/min (there 30).
+The foot of a pulse is the lowest sample before its peak, so troughs need no scales of their own.
 """
 
 from __future__ import annotations
@@ -15,15 +15,12 @@ import math
 import numpy as np
 
 from biosig_kernels.jit import kernel
+from biosig_kernels.peak_choice import choose_peaks, find_feet
 
 DETECTION_RATE = 20.0  # Hz
 SPAN = 6.0  # s, window in which one largest scale holds
 OVERLAP = 0.2
-SLOWEST = 0.5  # Hz, 30 beats/min
-LONGEST_RISE = 0.6  # s from the foot of a pulse to its peak
-REFLECTED_WITHIN = 0.45  # s from a systolic peak to the wave reflected after it
-REFLECTED_RISE = 0.5  # share of the rises of both neighbours
-REFLECTED_OFTEN, AROUND = 0.2, 10  # share of the ten peaks on each side
+SLOWEST = 0.4  # Hz, 24 beats/min
 PEAK, ONSET, UPSLOPE, MIDDLE = 0, 1, 2, 3
 
 
@@ -138,53 +135,6 @@ def _fiducial(y, onset, peak, kind):
 
 
 @kernel
-def find_feet(row, rate, peaks, n_peaks, feet):
-    """Write the foot of each pulse: the lowest sample between the peak before it, or `LONGEST_RISE`, and its peak."""
-    longest_rise = max(round(LONGEST_RISE * rate), 2)
-    previous = 0
-    for p in range(n_peaks):
-        peak = peaks[p]
-        foot = peak
-        for i in range(peak - 1, max(previous, peak - longest_rise) - 1, -1):
-            if row[i] < row[foot]:
-                foot = i
-        feet[p] = foot
-        previous = peak
-
-
-@kernel
-def _drop_reflected(row, rate, peaks, n_peaks, feet, minor):
-    """Take away peaks of waves reflected within a pulse (dicrotic waves); return how many peaks remain.
-
-    Such a peak follows the one before by less than `REFLECTED_WITHIN` and rises by less than `REFLECTED_RISE` of what
-    both neighbours rise by; and a heart with one has more of them: at least `REFLECTED_OFTEN` of the peaks around.
-    Without company it is taken for a weak, premature beat and kept.
-    """
-    within = REFLECTED_WITHIN * rate
-    n_minor = 0
-    before = np.inf
-    rise = np.float64(row[peaks[0]]) - row[feet[0]] if n_peaks > 0 else 0.0
-    for p in range(n_peaks):
-        after = np.inf if p + 1 == n_peaks else np.float64(row[peaks[p + 1]]) - row[feet[p + 1]]
-        soon = p > 0 and peaks[p] - peaks[p - 1] < within
-        minor[p] = soon and rise < REFLECTED_RISE * min(before, after)
-        n_minor += minor[p]
-        before = rise
-        rise = after
-    if n_minor == 0:
-        return n_peaks
-    kept = 0
-    for p in range(n_peaks):
-        first = max(p - AROUND, 0)
-        last = min(p + AROUND + 1, n_peaks)
-        if minor[p] and minor[first:last].sum() >= REFLECTED_OFTEN * (last - first):
-            continue
-        peaks[kept] = peaks[p]
-        kept += 1
-    return kept
-
-
-@kernel
 def place_beats(row, missing, rate, kind, peaks, n_peaks, feet, beats):
     """Write the times (s) of the fiducial points that belong to the peaks; return how many there are."""
     n = row.size
@@ -225,7 +175,7 @@ def beat_rows(y, missing, rate, kind, beats, counts, start, stop):
     z = np.empty(n_coarse, np.float32)
     peaks = np.empty(n_coarse, np.int64)
     feet = np.empty(n_coarse, np.int64)
-    minor = np.empty(n_coarse, np.int64)
+    strengths = np.empty(n_coarse)
     # The largest scale is half the period of the slowest heart.
     tops = np.empty((max(int(rate / factor / (2.0 * SLOWEST)), 1), n_coarse), np.uint8)
     for r in range(start, stop):
@@ -241,11 +191,8 @@ def beat_rows(y, missing, rate, kind, beats, counts, start, stop):
                 if row[i] > row[best]:
                     best = i
             peaks[p] = best
-        find_feet(row, rate, peaks, n_peaks, feet)
-        kept = _drop_reflected(row, rate, peaks, n_peaks, feet, minor)
-        if kept < n_peaks:
-            find_feet(row, rate, peaks, kept, feet)
-        counts[r] = place_beats(row, missing[r], rate, kind, peaks, kept, feet, beats[r])
+        n_peaks = choose_peaks(row, rate, peaks, n_peaks, feet, strengths)
+        counts[r] = place_beats(row, missing[r], rate, kind, peaks, n_peaks, feet, beats[r])
 
 
 @kernel

@@ -17,13 +17,14 @@ AROUND = 45  # differences on each side whose quartiles make a threshold
 ALPHA = 5.2  # quartile deviations: 3.32 standard deviations of a normal distribution
 MEDIAN_AROUND = 5  # intervals on each side of the local median
 C1, C2 = 0.13, 0.17  # lines that bound ectopic beats
+USUAL = 2.5  # medians, below which no change is wrong: breathing in step with the heart makes all changes alike
 SMALLEST = 5e-3  # s, thresholds are no smaller: clocks tick
 NORMAL, ECTOPIC, MISSED, EXTRA, LONG_SHORT = 0, 1, 2, 3, 4
 
 
 @kernel
 def _thresholds(values, n, limits, ordered):
-    """Write `ALPHA` times half the distance of the quartiles of the `values` around each."""
+    """Write `ALPHA` times half the distance of the quartiles of the absolute `values` around each, or more."""
     for i in range(n):
         first = max(i - AROUND, 0)
         last = min(i + AROUND + 1, n)
@@ -31,7 +32,7 @@ def _thresholds(values, n, limits, ordered):
         ordered[:count] = np.abs(values[first:last])
         ordered[:count].sort()
         spread = quantile(ordered, count, 0.75) - quantile(ordered, count, 0.25)
-        limits[i] = max(ALPHA * 0.5 * spread, SMALLEST)
+        limits[i] = max(ALPHA * 0.5 * spread, USUAL * quantile(ordered, count, 0.5), SMALLEST)
 
 
 @kernel
@@ -106,6 +107,44 @@ def classify_intervals(rr, n, classes, work):
             else:
                 classes[j] = LONG_SHORT
         i += n_candidates
+
+
+@kernel
+def reject_rows(beats, longest, good, start, stop):
+    """Take the good marks away from the intervals of rows ``start:stop`` on both sides of each wrong or ectopic beat.
+
+    Parameters
+    ----------
+    beats : ndarray of float64, shape (n_rows, n_most)
+        Seconds, increasing; the first NaN ends a row.
+    longest : float
+        Seconds; a longer interval is a gap, and what lies before and after it is classed on its own.
+    good : ndarray of bool, shape (n_rows, n_most - 1)
+        Marks, as `intervals.mark_rows` makes them. Within an interval that misses a beat both its ends are right.
+    """
+    n_most = beats.shape[1]
+    rr = np.empty(n_most + 1)
+    classes = np.empty(n_most + 1, np.int64)
+    work = np.empty((5, n_most + 4))
+    for r in range(start, stop):
+        row = beats[r]
+        n = 0
+        while n < n_most and np.isfinite(row[n]):
+            n += 1
+        first = 0
+        while first < n:
+            last = first
+            while last + 1 < n and row[last + 1] - row[last] <= longest:
+                rr[last - first] = row[last + 1] - row[last]
+                last += 1
+            size = last - first
+            classify_intervals(rr, size, classes, work)
+            for i in range(size):
+                if classes[i] != NORMAL:
+                    good[r, first + i] = False
+                    if classes[i] != MISSED and i + 1 < size:
+                        good[r, first + i + 1] = False
+            first = last + 1
 
 
 @kernel

@@ -6,12 +6,13 @@ import math
 
 import numpy as np
 
-from biosig_kernels.beats import find_feet, place_beats
+from biosig_kernels.beats import place_beats
 from biosig_kernels.jit import kernel
+from biosig_kernels.peak_choice import choose_peaks
 
 PEAK_SECONDS, BEAT_SECONDS = 0.111, 0.667  # of the two moving averages
 OFFSET = 0.02  # share of the mean square added to the slower average
-SOONEST = 0.3  # s from one peak to the next
+SOONEST = 0.25  # s from one peak to the next
 TEMPLATE = 32  # points of a pulse
 BEFORE = 0.3  # share of the pulse before its beat
 
@@ -31,7 +32,7 @@ def elgendi_rows(y, missing, rate, kind, beats, counts, start, stop):
     M. Elgendi et al., "Systolic peak detection in acceleration photoplethysmograms measured from emergency responders
     in tropical conditions", PLoS ONE 8(10), e76585, 2013: where a short average of the squared, rectified signal
     exceeds a long one plus an offset, for at least as long as the short one, the highest sample is a peak. At the ends
-    the averages are taken over the samples there are; of two peaks within 0.3 s the first counts.
+    the averages are taken over the samples there are; of two peaks within 0.25 s the first counts.
     """
     n = y.shape[1]
     half_peak = max(round(PEAK_SECONDS * rate) // 2, 1)
@@ -40,6 +41,7 @@ def elgendi_rows(y, missing, rate, kind, beats, counts, start, stop):
     running = np.zeros(n + 1)
     peaks = np.empty(n, np.int64)
     feet = np.empty(n, np.int64)
+    strengths = np.empty(n)
     for r in range(start, stop):
         row = y[r]
         beats[r, :] = np.nan
@@ -60,7 +62,7 @@ def elgendi_rows(y, missing, rate, kind, beats, counts, start, stop):
                 peaks[n_peaks] = best
                 n_peaks += 1
             i += 1
-        find_feet(row, rate, peaks, n_peaks, feet)
+        n_peaks = choose_peaks(row, rate, peaks, n_peaks, feet, strengths)
         counts[r] = place_beats(row, missing[r], rate, kind, peaks, n_peaks, feet, beats[r])
 
 

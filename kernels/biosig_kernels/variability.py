@@ -217,16 +217,20 @@ def lomb_scargle(t, x, low, step, power):
 
 @kernel
 def _add_bands(t, x, centred, edges, oversampling, bands):
-    """Add the power of one stretch of intervals between neighbouring edges."""
+    """Add the power of one stretch of intervals (ms) between neighbouring edges, up to half the mean heart rate."""
     n = x.size
     mean = x.sum() / n
     for i in range(n):
         centred[i] = x[i] - mean
     span = t[n - 1] - t[0]
     density = 2.0 * span / (n - 1)
+    highest = 500.0 / mean
     for b in range(edges.size - 1):
-        n_steps = max(math.ceil((edges[b + 1] - edges[b]) * span * oversampling), 1)
-        step = (edges[b + 1] - edges[b]) / n_steps
+        width = min(edges[b + 1], highest) - edges[b]
+        if width <= 0.0:
+            break
+        n_steps = max(math.ceil(width * span * oversampling), 1)
+        step = width / n_steps
         power = np.empty(n_steps + 1)
         lomb_scargle(t, centred[:n], edges[b], step, power)
         inner = power.sum() - 0.5 * (power[0] + power[n_steps])
@@ -248,8 +252,9 @@ def band_rows(times, intervals, counts, edges, oversampling, bands, start, stop)
         Frequencies a band is sampled at, per 1 / duration.
     bands : ndarray of float64, shape (n_rows, n_bands)
         Receives ms^2: the integral of the one-sided power spectral density, whose integral over all frequencies is the
-        variance. Rows of two `PART` or more are cut into equal parts, whose bands are averaged. NaN for fewer than
-        four intervals.
+        variance. A rhythm has no more than one turn in two beats: faster ones look like slower ones, so the integral
+        ends at half the mean heart rate, and bands beyond are 0. Rows of two `PART` or more are cut into equal parts,
+        whose bands are averaged. NaN for fewer than four intervals.
     """
     centred = np.empty(intervals.shape[1])
     for r in range(start, stop):

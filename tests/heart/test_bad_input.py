@@ -38,7 +38,8 @@ def reasons_stand_for_nan(table, column):
 
 def targets(x):
     table = reasons_stand_for_nan(heart.ppg_targets(x, RATE, n_jobs=1), "heart_rate")
-    assert table["quality"].between(0, 1).all() and table["heart_rate"].dropna().between(30, 200).all()
+    assert ((table["variability_reason"] != "") == table["rmssd"].isna()).all()
+    assert table["quality"].between(0, 1).all() and table["heart_rate"].dropna().between(24, 240).all()
     return table
 
 
@@ -69,7 +70,7 @@ def breathing(x):
 
 def wrist(x, method="nightbeat"):
     table = reasons_stand_for_nan(heart.wrist_heart_rate(x[np.newaxis], RATE, method=method, n_jobs=1), "heart_rate")
-    assert table["heart_rate"].dropna().between(39, 151).all()
+    assert table["heart_rate"].dropna().between(40, 150).all()
     return [table] * 3  # one window of three axes
 
 
@@ -187,7 +188,9 @@ BEATS = {
 )
 def test_beats_of_anything(name, beats):
     try:
-        BEATS[name](beats)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "heart_rate is NaN")
+            BEATS[name](beats)
     except ValueError as error:
         assert str(error).startswith(("beats", "reference", "detected", "give either"))
 
@@ -204,11 +207,16 @@ def test_increasing_times_always_have_an_answer(name, intervals, start):
     times = times[np.insert(np.diff(times) > 0, 0, True)] if times.size else times
     with warnings.catch_warnings():
         warnings.simplefilter("error" if COMPILED else "ignore")
-        found = BEATS[name](times)
+        warnings.filterwarnings("ignore", "heart_rate is NaN")
+        try:
+            found = BEATS[name](times)
+        except ValueError as error:
+            assert "median interval" in str(error) and np.median(np.diff(times)) > 3
+            return
     if name == "correct_beats":
         assert np.isfinite(found.beats).all() and (np.diff(found.beats) > 0).all()
     elif name == "heart_rate":
-        assert np.isnan(found) or 29.9 < found < 200.1
+        assert np.isnan(found) or 23.9 < found < 240.1
 
 
 RATES = {

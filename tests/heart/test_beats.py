@@ -162,9 +162,13 @@ def test_rate_of_batches_and_of_few_beats():
     rows[1, :5] = 0.5 * np.arange(5)
     rows[2, :1] = 3.0
     np.testing.assert_allclose(heart_rate(rows), [60, 120, np.nan, np.nan])
+    rows = np.pad(rows, ((0, 0), (0, 1)), constant_values=np.nan)
+    rows[0, -1] = 10.0
     measures = heart_rate_variability(rows)
-    np.testing.assert_allclose(measures["sdnn"], [0, 0, np.nan, np.nan], atol=1e-9)
-    np.testing.assert_array_equal(measures["n_good"], [9, 4, 0, 0])
+    np.testing.assert_allclose(measures["sdnn"], [0, np.nan, np.nan, np.nan], atol=1e-9)
+    np.testing.assert_array_equal(measures["n_good"], [10, 4, 0, 0])
+    np.testing.assert_array_equal(measures["coverage"], [1, 1, 0, 0])
+    assert measures["reason"].tolist() == ["", *(f"no spread: {n} good intervals" for n in (4, 0, 0))]
     assert np.isnan(heart_rate([]))
     assert np.isnan(heart_rate(np.empty((2, 0)))).all()
 
@@ -178,7 +182,7 @@ def test_rate_of_batches_and_of_few_beats():
         (lambda x: detect_beats(x, 64, method="neurokit:magic"), "neurokit:magic"),
         (lambda x: detect_beats(x, 64, fiducial="foot"), "fiducial is 'foot'"),
         (lambda x: detect_beats(x[None, None], 64), "choose one wavelength"),
-        (lambda x: heart_rate([0.8, 0.9, 0.7]), "not intervals"),
+        (lambda x: heart_rate([0.8, 0.9, 0.7]), r"hrv.intervals="),
         (lambda x: heart_rate([[0, 1, 2], [0, 2, 1]]), "in window 1"),
         (lambda x: heart_rate(np.zeros((1, 1, 1))), "expected .n_beats"),
     ],

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biosig.heart import detect_beats, heart_rate, heart_rate_variability, ppg_targets
+from biosig.heart import beat_quality, detect_beats, heart_rate, heart_rate_variability, ppg_targets
 from tests.heart.test_beats import irregular_beats, pulse_train
 
-COLUMNS = ["heart_rate", "sdnn", "rmssd", "n_beats", "quality", "reason"]
+COLUMNS = ["heart_rate", "sdnn", "rmssd", "n_beats", "quality", "reason", "variability_reason", "polarity"]
 
 
 def test_good_windows():
@@ -65,6 +65,70 @@ def test_the_best_wavelength_is_used():
     assert table["heart_rate"][0] == table["heart_rate"][1] == ppg_targets(good[None], 64)["heart_rate"][0]
 
 
+def asymmetric(seed=0, mean=0.85):
+    """Pulses that rise fast and fall slowly, as blood does."""
+    t = np.arange(3840) / 64
+    after = t - irregular_beats(60, mean, 0.03, seed)[:, None]
+    return np.where(after > 0, after * np.exp(-np.maximum(after, 0) / 0.15), 0).sum(axis=0)
+
+
+def test_inverted_wavelengths_are_turned_before_the_best_is_chosen():
+    good = np.stack([asymmetric(seed) for seed in range(4)])
+    noisy = good + 0.03 * np.random.default_rng(0).normal(size=good.shape)
+    upright = ppg_targets(good, 64)
+    turned = ppg_targets(-good, 64)
+    assert (upright["polarity"] == 1).all() and (turned["polarity"] == -1).all()
+    np.testing.assert_allclose(turned[["heart_rate", "sdnn", "rmssd"]], upright[["heart_rate", "sdnn", "rmssd"]])
+    both = ppg_targets(np.stack([noisy, -good], axis=1), 64)
+    assert (both["polarity"] == -1).all()
+    np.testing.assert_allclose(both["rmssd"], upright["rmssd"])
+    assert (ppg_targets(-good, 64, polarity="upright")["polarity"] == 1).all()
+    assert ppg_targets(-good, 64, polarity="inverted").equals(turned)
+    nothing = ppg_targets(np.random.default_rng(1).normal(size=(5, 3840)), 64)
+    assert (nothing["polarity"] == 1).all()
+
+
+@pytest.mark.parametrize("kind", ["i4", "u4", "i8", "u8", ">i8", "f8"])
+def test_counts_on_a_large_offset_lose_nothing(kind):
+    counts = np.round(300 * np.stack([asymmetric(seed) for seed in range(3)]))
+    large = (1.9e9 + counts).astype(kind)
+    names = ["heart_rate", "sdnn", "rmssd"]
+    np.testing.assert_allclose(ppg_targets(large, 64)[names], ppg_targets(counts, 64)[names], rtol=1e-3)
+    np.testing.assert_allclose(detect_beats(large, 64), detect_beats(counts, 64), atol=1e-3)
+    np.testing.assert_allclose(beat_quality(large, 64), beat_quality(counts, 64), atol=1e-3)
+    from biosig.estimators import PPGTargets
+
+    found = PPGTargets(64.0).fit_transform(large[:, np.newaxis])
+    np.testing.assert_allclose(found, ppg_targets(counts, 64)[names], rtol=1e-3)
+
+
+def test_masked_samples_are_missing():
+    x = np.ma.masked_array(np.stack([asymmetric()] * 2), mask=False)
+    x[0, 640:1280] = np.ma.masked
+    assert ppg_targets(x, 64)["reason"].tolist() == ["missing samples: 17%", ""]
+
+
+def test_short_windows_have_a_rate_but_no_variability():
+    table = ppg_targets(asymmetric()[np.newaxis, :448], 64)
+    assert np.isfinite(table["heart_rate"][0]) and table["reason"][0] == ""
+    assert table[["sdnn", "rmssd"]].isna().all().all()
+    assert (
+        table["variability_reason"][0].startswith("no spread: ") and "good intervals" in table["variability_reason"][0]
+    )
+
+
+def test_cleaning_is_that_of_hrv():
+    x = np.stack([asymmetric(seed) for seed in range(3)])
+    for cleaning in ("reject", "correct", "none"):
+        table = ppg_targets(x, 64, cleaning=cleaning)
+        wanted = heart_rate_variability(detect_beats(x, 64), cleaning=cleaning)
+        np.testing.assert_allclose(table["rmssd"], wanted["rmssd"])
+    with pytest.raises(ValueError, match="cleaning is 'magic'"):
+        ppg_targets(x, 64, cleaning="magic")
+    with pytest.raises(ValueError, match="polarity is 'down'"):
+        ppg_targets(x, 64, polarity="down")
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(1, 400), st.floats(10, 130))
 def test_no_content_raises(seed, n, rate):
     rng = np.random.default_rng(seed)
@@ -81,7 +145,7 @@ def test_threads_blocks_and_empty_batches():
     one = ppg_targets(x, 64, n_jobs=1)
     assert one.equals(ppg_targets(x, 64, n_jobs=2))
     assert one.iloc[:60].equals(one.iloc[240:].reset_index(drop=True))
-    assert ppg_targets(np.empty((0, 1, 640)), 64).shape == (0, 6)
+    assert ppg_targets(np.empty((0, 1, 640)), 64).shape == (0, 8)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from biosig_kernels import beats as kernel
-from biosig_kernels.intervals import interval_rows
+from biosig_kernels import peak_choice
+from biosig_kernels.intervals import mark_rows, summary_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ KINDS = {
     "upslope": kernel.UPSLOPE,
     "mid_amplitude": kernel.MIDDLE,
 }
-PARAMETERS = (kernel.SPAN, kernel.OVERLAP, kernel.SLOWEST, kernel.DETECTION_RATE, kernel.LONGEST_RISE)
+PARAMETERS = (kernel.SPAN, kernel.OVERLAP, kernel.SLOWEST, kernel.DETECTION_RATE, peak_choice.LONGEST_RISE)
 
 
 def found_beats(y, rate, kind, missing=None):
@@ -66,6 +67,32 @@ def test_beats_at_given_peaks():
     np.testing.assert_allclose(beats[0, :2], [1.0, 2.0], atol=1e-3)
 
 
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([20.0, 64.0]),
+    st.integers(0, 60),
+    st.sampled_from([0.0, 1.0, 1e-20, 1e15]),
+)
+def test_peaks_that_are_beats(seed, rate, n_pulses, scale):
+    rng = np.random.default_rng(seed)
+    y = np.repeat(rng.choice([0.1, 0.3, 0.6, 1.0, 3.0], size=n_pulses), rng.integers(3, int(rate), size=n_pulses))
+    y = np.append(y * rng.normal(1.0, 0.2, size=y.size), np.zeros(5)) * scale
+    y = y.astype(np.float32)
+    peaks = [i for i in range(1, y.size - 1) if y[i - 1] < y[i] >= y[i + 1] and rng.random() < 0.7]
+    kept, room = np.array([*peaks, 0], np.int64), (np.empty(len(peaks) + 1, np.int64), np.empty(len(peaks) + 1))
+    n = peak_choice.choose_peaks(y, rate, kept, len(peaks), *room)
+    wanted = twin.choose(y.astype(float), rate, peaks, peak_choice.LONGEST_RISE)
+    assert kept[:n].tolist() == wanted
+    assert room[0][:n].tolist() == twin.feet(y, rate, wanted, peak_choice.LONGEST_RISE)
+
+
+def summarised(rows):
+    good, found = np.empty((1, rows.shape[1] - 1), np.bool_), np.empty((1, 8))
+    mark_rows(rows, good, 0, 1)
+    summary_rows(rows, good, found, 0, 1)
+    return found[0]
+
+
 @given(st.lists(st.floats(0.15, 2.6), min_size=0, max_size=40), st.floats(0.4, 1.5), st.integers(0, 2**32 - 1))
 def test_intervals(odd, middle, seed):
     rng = np.random.default_rng(seed)
@@ -74,9 +101,7 @@ def test_intervals(odd, middle, seed):
     times = np.cumsum(np.abs(intervals) + 0.01)
     rows = np.full((1, times.size + 5), np.nan)
     rows[0, : times.size] = times
-    found = np.empty((1, 6))
-    interval_rows(rows, found, 0, 1)
-    np.testing.assert_allclose(found[0], twin.summary(times), rtol=1e-7)
+    np.testing.assert_allclose(summarised(rows), twin.summary(times), rtol=1e-7)
 
 
 @pytest.mark.parametrize("n_beats", [0, 1, 2, 3])
@@ -84,6 +109,4 @@ def test_few_intervals(n_beats):
     times = 0.8 * np.arange(n_beats, dtype=float)
     rows = np.full((1, 4), np.nan)
     rows[0, :n_beats] = times
-    found = np.empty((1, 6))
-    interval_rows(rows, found, 0, 1)
-    np.testing.assert_allclose(found[0], twin.summary(times), atol=1e-12)
+    np.testing.assert_allclose(summarised(rows), twin.summary(times), atol=1e-12)

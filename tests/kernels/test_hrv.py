@@ -54,6 +54,18 @@ def test_correction(seed, n):
     np.testing.assert_allclose(corrected(gap)[0][: found.size], found)
 
 
+@given(seeds, st.integers(1, 130))
+def test_intervals_beside_wrong_beats(seed, n):
+    beats = np.cumsum(spoiled_intervals(seed, n))
+    gap = np.append(beats, beats + beats[-1] + 10)
+    for times, wanted in ((beats, hrv.rejected(beats)), (gap, [*hrv.rejected(beats), False, *hrv.rejected(beats)])):
+        good = np.ones((1, times.size + 2), np.bool_)
+        rows = np.full((1, times.size + 3), np.nan)
+        rows[0, : times.size] = times
+        kernel.reject_rows(rows, 3.0, good, 0, 1)
+        np.testing.assert_array_equal(~good[0, : times.size - 1], wanted)
+
+
 @given(st.lists(st.floats(0.15, 2.6), max_size=40), st.floats(0.4, 1.5), seeds)
 def test_marks(odd, middle, seed):
     rng = np.random.default_rng(seed)

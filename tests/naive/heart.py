@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -67,14 +69,51 @@ def feet(y, rate, peaks, longest_rise):
     return found
 
 
-def without_reflected(y, rate, peaks, longest_rise, within=0.45, share=0.5, often=0.2, around=10):
-    """Peaks but those of dicrotic waves: soon after another, lower than both neighbours, and not the only one."""
+def strengths(y, rate, peaks, longest_rise):
+    """Geometric mean of the height of each rise and its steepest step."""
+    found = []
+    for peak, foot in zip(peaks, feet(y, rate, peaks, longest_rise), strict=True):
+        steepest = max(0.0, np.diff(y[foot : peak + 1]).max(initial=0.0))
+        found.append(np.sqrt((y[peak] - y[foot]) * steepest))
+    return np.array(found)
+
+
+def irregularity(peaks):
+    """Median change of the intervals over their median."""
+    intervals = np.diff(peaks)
+    return np.median(np.abs(np.diff(intervals))) / np.median(intervals) if len(intervals) >= 3 else np.inf
+
+
+def without_faint(y, rate, peaks, longest_rise, faint=0.4, strong=0.8, around=10):
+    """Peaks but those far weaker than the strong ones around, where the rhythm is no less regular without them."""
+    if len(peaks) < 4:
+        return peaks
+    strength = strengths(y, rate, peaks, longest_rise)
+    weak = []
+    for i in range(len(peaks)):
+        near = np.sort(strength[max(i - around, 0) : i + around + 1])
+        weak.append(strength[i] < faint * near[min(int(strong * len(near)), len(near) - 1)])
+    kept = []
+    for i, peak in enumerate(peaks):
+        near = range(max(i - around, 0), min(i + around + 1, len(peaks)))
+        without = irregularity([peaks[k] for k in near if not weak[k]])
+        if not (weak[i] and without <= irregularity([peaks[k] for k in near])):
+            kept.append(peak)
+    return kept
+
+
+def without_reflected(y, rate, peaks, longest_rise, within=0.5, share=0.6, nearer=0.9, often=0.2, around=10):
+    """Peaks but those of dicrotic waves: soon after another, weaker than both neighbours, and not the only one."""
     if not peaks:
         return peaks
-    rises = np.array([y[p] - y[f] for p, f in zip(peaks, feet(y, rate, peaks, longest_rise), strict=True)])
-    before, after = np.append(np.inf, rises[:-1]), np.append(rises[1:], np.inf)
-    soon = np.append(False, np.diff(peaks) < within * rate)
-    minor = soon & (rises < share * np.minimum(before, after))
+    strength = strengths(y, rate, peaks, longest_rise)
+    gap = np.diff(peaks)
+    minor = np.zeros(len(peaks), bool)
+    for i in range(1, len(peaks)):
+        last = i + 1 == len(peaks)
+        weakest = strength[i - 1] if last else min(strength[i - 1], strength[i + 1])
+        near = last or gap[i - 1] < nearer * gap[i]
+        minor[i] = gap[i - 1] < within * rate and near and strength[i] < share * weakest
     return [
         p for i, p in enumerate(peaks) if not (minor[i] and minor[max(i - around, 0) : i + around + 1].mean() >= often)
     ]
@@ -87,7 +126,12 @@ def beats(y, rate, kind, span_seconds, overlap, slowest, detection_rate, longest
     for near in coarse_peaks(y[::factor], rate / factor, span_seconds, overlap, slowest):
         around = np.arange(max(near * factor - factor, 0), min(near * factor + factor + 1, len(y)))
         peaks.append(int(around[np.argmax(y[around])]))
-    return place(y, rate, kind, without_reflected(y, rate, peaks, longest_rise), longest_rise)
+    return place(y, rate, kind, choose(y, rate, peaks, longest_rise), longest_rise)
+
+
+def choose(y, rate, peaks, longest_rise):
+    """The peaks that are beats."""
+    return without_reflected(y, rate, without_faint(y, rate, peaks, longest_rise), longest_rise)
 
 
 def place(y, rate, kind, peaks, longest_rise):
@@ -102,26 +146,51 @@ def place(y, rate, kind, peaks, longest_rise):
     return np.array(found)
 
 
-def good_intervals(intervals, shortest=0.3, longest=2.0):
+def plausible(interval):
+    """Whether a heart can beat with such an interval."""
+    return 0.25 <= interval <= 2.5
+
+
+def near_median(intervals):
     """Which intervals are plausible and near the median of the eleven around them."""
     n = len(intervals)
     good = np.zeros(n, bool)
     for i in range(n):
-        if not shortest <= intervals[i] <= longest:
+        if not plausible(intervals[i]):
             continue
         first = max(0, min(i - 5, n - 11))
-        near = np.array([v for v in intervals[first : first + 11] if shortest <= v <= longest])
+        near = np.array([v for v in intervals[first : first + 11] if plausible(v)])
         middle = np.median(near)
         tolerance = np.clip(5 * 1.4826 * np.median(np.abs(near - middle)), 0.12 * middle, 0.30 * middle)
         good[i] = abs(intervals[i] - middle) <= tolerance
     return good
 
 
+def good_intervals(intervals):
+    """Which intervals are near the local median, or reached from such a one by usual changes, forward then back."""
+    n = len(intervals)
+    good = near_median(intervals)
+
+    def joins(i, beside):
+        first = max(0, min(i - 5, n - 11))
+        around = [(a, b) for a, b in pairwise(intervals[first : first + 11]) if plausible(a) and plausible(b)]
+        usual = np.median([abs(b - a) for a, b in around]) if around else 0.0
+        change = abs(intervals[i] - intervals[beside])
+        most = 0.30 * min(intervals[i], intervals[beside])
+        return plausible(intervals[i]) and change <= most and change <= 5 * 1.4826 * usual
+
+    for order, step in ((range(1, n), -1), (range(n - 2, -1, -1), 1)):
+        for i in order:
+            good[i] = good[i] or (good[i + step] and joins(i, i + step))
+    return good
+
+
 def summary(times):
-    """Mean, SDNN, RMSSD (s), number and sum of good intervals, number of all."""
+    """Mean, SDNN, RMSSD (s), number and sum of good intervals, number and sum of all, mean of the possible ones."""
     intervals = np.diff(times)
     good = good_intervals(intervals)
     kept = intervals[good]
+    possible = [v for v in intervals if 0.25 <= v <= 3.0]
     pairs = [intervals[i] - intervals[i - 1] for i in range(1, len(intervals)) if good[i] and good[i - 1]]
     return (
         kept.mean() if kept.size else np.nan,
@@ -130,4 +199,6 @@ def summary(times):
         kept.size,
         kept.sum(),
         len(intervals),
+        intervals.sum(),
+        np.mean(possible) if possible else np.nan,
     )

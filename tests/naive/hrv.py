@@ -8,8 +8,12 @@ import numpy as np
 
 
 def thresholds(x):
-    quartile = [np.subtract(*np.quantile(np.abs(x[max(i - 45, 0) : i + 46]), [0.75, 0.25])) for i in range(len(x))]
-    return np.maximum(5.2 * np.array(quartile) / 2, 0.005)
+    limits = []
+    for i in range(len(x)):
+        around = np.abs(x[max(i - 45, 0) : i + 46])
+        low, high = np.quantile(around, [0.25, 0.75])
+        limits.append(max(5.2 * (high - low) / 2, 2.5 * np.median(around), 0.005))
+    return np.array(limits)
 
 
 def classes(rr):
@@ -48,6 +52,16 @@ def classes(rr):
                 found[j] = "long_short"
         i = candidates[-1] + 1
     return found
+
+
+def rejected(beats):
+    """Which intervals of one stretch lie beside a wrong beat, or miss one."""
+    kinds = classes(np.diff(beats))
+    out = np.zeros(len(kinds), bool)
+    for i, kind in enumerate(kinds):
+        out[i] |= kind != "normal"
+        out[i + 1 : i + 2] |= kind not in ("normal", "missed")
+    return out
 
 
 def correct(beats):
@@ -111,7 +125,10 @@ def bands(t, x, edges, oversampling):
 
     span = t[-1] - t[0]
     powers = []
-    for low, high in pairwise(edges):
+    for low, high in pairwise(np.minimum(edges, 500 / np.mean(x))):
+        if high <= low:
+            powers.append(0.0)
+            continue
         f = np.linspace(low, high, max(int(np.ceil((high - low) * span * oversampling)), 1) + 1)
         density = 2 * lombscargle(t, x - np.mean(x), 2 * np.pi * f) * span / (len(x) - 1)
         powers.append(trapezoid(density, f))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.naive.heart import place
+from tests.naive.heart import choose, place
 
 
 def centred_mean(x, width):
@@ -23,9 +23,9 @@ def elgendi(y, rate, kind, longest_rise):
     peaks: list[int] = []
     for begin, end in edges:
         best = begin + int(np.argmax(y[begin:end]))
-        if end - begin >= max(round(0.111 * rate), 1) and (not peaks or best - peaks[-1] > 0.3 * rate):
+        if end - begin >= max(round(0.111 * rate), 1) and (not peaks or best - peaks[-1] > 0.25 * rate):
             peaks.append(best)
-    return place(y, rate, kind, peaks, longest_rise)
+    return place(y, rate, kind, choose(y, rate, peaks, longest_rise), longest_rise)
 
 
 def likeness(y, rate, beats, points, before):
