@@ -59,8 +59,8 @@ def way_up(ppg, rate) -> float:
         ## 1. Which way up?
 
         biosig takes *blood volume up = value up*. Many devices write the light that comes back, which falls as the
-        vessels fill. Beats are timed by the steep rise, so a signal that stands on its head gives poor intervals, not
-        an error.
+        vessels fill. Beats are timed by the steep rise, so an inverted signal gives poor intervals, not an error;
+        `ppg_targets` turns a wavelength that is clearly inverted, and says so in the column `polarity`.
 
         ```python
         heart.polarity(ppg, sampling_rate)
@@ -87,7 +87,9 @@ def trust(ppg, rate, folder) -> np.ndarray:
     """)
     minutes = in_minutes(ppg, rate)
     targets, quality = heart.ppg_targets(minutes, rate), heart.pulse_quality(minutes, rate)
-    frame = pd.concat([targets.drop(columns="n_beats"), quality.drop(columns="reason")], axis=1)
+    frame = pd.concat(
+        [targets.drop(columns=["n_beats", "variability_reason", "polarity"]), quality.drop(columns="reason")], axis=1
+    )
     frame["reason"] = frame.pop("reason")
     frame.index = [f"minute {i + 1}" for i in frame.index]
     print(table(frame) + "\n")
@@ -178,10 +180,13 @@ def variability(beats, corrected, truth, folder) -> None:
         ## 5. Heart rate variability
 
         ```python
-        heart.hrv(beats)                      # intervals that are not good left out
+        heart.hrv(beats)                      # wrong and ectopic beats and their intervals left out
         heart.hrv(beats, cleaning="correct")  # put right first
         heart.hrv(beats, cleaning="none")     # every interval, as NeuroKit2 counts them
+        heart.hrv(intervals=table["rr"], unit="ms")  # a table of intervals; hrv(recording) where it has `ibi`
         ```
+
+        Which cleaning is nearest to the truth: [Cleaning of wrong and ectopic beats](cleaning.md).
 
         Names and definitions are NeuroKit2's. Its column and *none* are made from the same beats; they differ in the
         spectrum, which is a Lomb-Scargle periodogram of the uneven intervals here and Welch's after interpolation

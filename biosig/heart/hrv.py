@@ -88,7 +88,7 @@ def hrv(
     Notes
     -----
     The default cleaning is the one whose RMSSD and SDNN were nearest to the truth with up to 10 % of ectopic, missed or
-    misplaced beats; see the page "PPG to heart rate variability".
+    misplaced beats; see the page "Cleaning of wrong and ectopic beats".
 
     pNN50 counts differences around one threshold, so the timing noise of a wrist PPG (some 10 to 20 ms) can more than
     double it: take it from electrocardiograms only. RMSSD and SD1 (the same measure) suffer less, SDNN least.

@@ -26,7 +26,7 @@ NEEDS = {
     "entropy": Need(0.9, 50),
 }
 MAX_DISAGREEMENT = 0.1  # of the rates by good intervals and by all, where the good ones do not cover nearly everything
-FULL_COVERAGE = 0.8
+FULL_COVERAGE = 0.9
 
 
 def missing(group: str, counts, coverage, span=None, need: Need | None = None) -> np.ndarray:

@@ -125,7 +125,7 @@ def _settle(rows, n_wavelengths: int, rate: float, polarity: str, n_jobs) -> np.
         return np.full(n_wavelengths, -1.0 if polarity == "inverted" else 1.0, np.float32)
     n_windows = len(rows) // n_wavelengths
     some = np.unique(np.linspace(0, n_windows - 1, min(n_windows, MAX_VOTING)).astype(np.int64))
-    voting = rows.reshape(n_windows, n_wavelengths, -1)[some].reshape(-1, rows.shape[1])
+    voting = rows.reshape(n_windows, n_wavelengths, rows.shape[1])[some].reshape(-1, rows.shape[1])
     votes = polarity_votes(voting, rate, n_jobs).reshape(len(some), n_wavelengths)
     weights = np.abs(votes).sum(axis=0)
     mean = np.divide((votes * np.abs(votes)).sum(axis=0), weights, out=np.zeros(n_wavelengths), where=weights > 0)

@@ -67,7 +67,7 @@ def heart_rate(beats, *, min_coverage=MIN_COVERAGE, full_output=False):
     -------
     float or ndarray, shape (n_windows,)
         Beats per minute: 60 over the mean of the good intervals. NaN, with a warning that says why, for fewer than four
-        good intervals, for too small a coverage, and where good intervals cover less than 80 % and their mean is more
+        good intervals, for too small a coverage, and where good intervals cover less than 90 % and their mean is more
         than 10 % away from that of all intervals of up to 3 s: in a bigeminy, or where every third beat was missed,
         the intervals left out are not fewer than the good ones and not as long.
     pandas.DataFrame
@@ -89,7 +89,7 @@ def heart_rate(beats, *, min_coverage=MIN_COVERAGE, full_output=False):
     -----
     Intervals are good when they last 0.25 to 2.5 s (24 to 240 beats/min) and differ from the median of the eleven
     around them by at most five robust standard deviations, this limit being kept between 12 % and 30 % of the median;
-    or when they differ from a good one beside them by at most 30 % and five times the usual change from one interval to
+    or when they differ from a good one beside them by at most 40 % and five times the usual change from one interval to
     the next, as in slow, deep breathing.
 
     See Also

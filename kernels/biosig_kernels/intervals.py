@@ -10,7 +10,8 @@ SHORTEST, LONGEST = 0.25, 2.5  # s, 240 to 24 beats/min
 NEIGHBOURS = 5  # intervals on each side that make the local median
 LEAST, MOST = 0.12, 0.30  # tolerated distance from the local median, as a fraction of it
 ROBUST_SDS = 5.0
-MOST_CHANGE = 0.30  # tolerated change from one interval to the next, as a fraction of the shorter one
+MOST_CHANGE = 0.40  # tolerated change from one interval to the next, as a fraction of the shorter one
+MOST_USUAL = 0.25  # usual change, as a fraction of an interval, beyond which intervals follow no rhythm
 GAP = 3.0  # s; more than one missed beat of a slow heart: no beats were looked for, or none were seen
 
 
@@ -85,7 +86,8 @@ def _joins(intervals, n, i, beside):
     change = abs(intervals[i] - intervals[beside])
     if change > MOST_CHANGE * min(intervals[i], intervals[beside]):
         return False
-    return change <= ROBUST_SDS * 1.4826 * _usual_change(intervals, n, i)
+    usual = _usual_change(intervals, n, i)
+    return change <= ROBUST_SDS * 1.4826 * usual and usual <= MOST_USUAL * intervals[beside]
 
 
 @kernel

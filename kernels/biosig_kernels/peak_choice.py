@@ -15,7 +15,7 @@ from biosig_kernels.jit import kernel
 
 LONGEST_RISE = 0.6  # s from the foot of a pulse to its peak
 AROUND = 10  # peaks on each side
-FAINT = 0.4  # of the strong peaks around
+HARDLY, FAINT = 0.2, 0.4  # of the strong peaks around: no beat at all; no beat where the rhythm agrees
 STRONG = 0.8  # quantile of the strengths around that the strong peaks have
 REFLECTED_WITHIN = 0.5  # s from a systolic peak to the wave reflected after it
 REFLECTED_STRENGTH = 0.6  # of the weaker neighbour
@@ -81,8 +81,11 @@ def _keep(peaks, n_peaks, drop):
 
 
 @kernel
-def _drop_faint(peaks, n_peaks, strengths):
-    """Take away peaks much weaker than the strong ones around, where the rhythm is no less regular without them."""
+def _drop_faint(rate, peaks, n_peaks, strengths):
+    """Take away peaks far weaker than the strong ones around, and weaker ones where the rhythm is as regular without.
+
+    The rhythm without them is that without waves that look reflected, too: those are looked at after the faint peaks.
+    """
     least, most = np.inf, 0.0
     for p in range(n_peaks):
         least = min(least, strengths[p])
@@ -90,15 +93,21 @@ def _drop_faint(peaks, n_peaks, strengths):
     if n_peaks < 4 or least >= FAINT * most:
         return n_peaks
     faint = np.zeros(n_peaks, np.bool_)
-    for p in range(n_peaks):
-        around = np.sort(strengths[max(p - AROUND, 0) : min(p + AROUND + 1, n_peaks)])
-        faint[p] = strengths[p] < FAINT * around[min(int(STRONG * around.size), around.size - 1)]
-    nothing = np.zeros(n_peaks, np.bool_)
     drop = np.zeros(n_peaks, np.bool_)
     for p in range(n_peaks):
-        if faint[p]:
+        around = np.sort(strengths[max(p - AROUND, 0) : min(p + AROUND + 1, n_peaks)])
+        strong = around[min(int(STRONG * around.size), around.size - 1)]
+        faint[p] = strengths[p] < FAINT * strong
+        drop[p] = strengths[p] < HARDLY * strong
+    nothing = np.zeros(n_peaks, np.bool_)
+    aside = faint.copy()
+    for p in range(1, n_peaks):
+        soon = peaks[p] - peaks[p - 1] < REFLECTED_WITHIN * rate
+        aside[p] |= soon and strengths[p] < REFLECTED_STRENGTH * strengths[p - 1]
+    for p in range(n_peaks):
+        if faint[p] and not drop[p]:
             first, last = max(p - AROUND, 0), min(p + AROUND + 1, n_peaks)
-            drop[p] = _irregularity(peaks, first, last, faint) <= _irregularity(peaks, first, last, nothing)
+            drop[p] = _irregularity(peaks, first, last, aside) <= _irregularity(peaks, first, last, nothing)
     return _keep(peaks, n_peaks, drop)
 
 
@@ -148,7 +157,7 @@ def choose_peaks(row, rate, peaks, n_peaks, feet, strengths):
     """
     find_feet(row, rate, peaks, n_peaks, feet)
     _find_strengths(row, peaks, n_peaks, feet, strengths)
-    kept = _drop_faint(peaks, n_peaks, strengths)
+    kept = _drop_faint(rate, peaks, n_peaks, strengths)
     if kept < n_peaks:
         n_peaks = kept
         find_feet(row, rate, peaks, n_peaks, feet)

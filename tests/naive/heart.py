@@ -84,20 +84,25 @@ def irregularity(peaks):
     return np.median(np.abs(np.diff(intervals))) / np.median(intervals) if len(intervals) >= 3 else np.inf
 
 
-def without_faint(y, rate, peaks, longest_rise, faint=0.4, strong=0.8, around=10):
+def without_faint(y, rate, peaks, longest_rise, faint=0.4, hardly=0.2, strong=0.8, around=10):
     """Peaks but those far weaker than the strong ones around, where the rhythm is no less regular without them."""
     if len(peaks) < 4:
         return peaks
     strength = strengths(y, rate, peaks, longest_rise)
-    weak = []
+    weak, weakest = [], []
     for i in range(len(peaks)):
         near = np.sort(strength[max(i - around, 0) : i + around + 1])
-        weak.append(strength[i] < faint * near[min(int(strong * len(near)), len(near) - 1)])
+        reference = near[min(int(strong * len(near)), len(near) - 1)]
+        weak.append(strength[i] < faint * reference)
+        weakest.append(strength[i] < hardly * reference)
+    aside = list(weak)
+    for i in range(1, len(peaks)):
+        aside[i] |= peaks[i] - peaks[i - 1] < 0.5 * rate and strength[i] < 0.6 * strength[i - 1]
     kept = []
     for i, peak in enumerate(peaks):
         near = range(max(i - around, 0), min(i + around + 1, len(peaks)))
-        without = irregularity([peaks[k] for k in near if not weak[k]])
-        if not (weak[i] and without <= irregularity([peaks[k] for k in near])):
+        without = irregularity([peaks[k] for k in near if not aside[k]])
+        if not weakest[i] and not (weak[i] and without <= irregularity([peaks[k] for k in near])):
             kept.append(peak)
     return kept
 
@@ -176,8 +181,13 @@ def good_intervals(intervals):
         around = [(a, b) for a, b in pairwise(intervals[first : first + 11]) if plausible(a) and plausible(b)]
         usual = np.median([abs(b - a) for a, b in around]) if around else 0.0
         change = abs(intervals[i] - intervals[beside])
-        most = 0.30 * min(intervals[i], intervals[beside])
-        return plausible(intervals[i]) and change <= most and change <= 5 * 1.4826 * usual
+        most = 0.40 * min(intervals[i], intervals[beside])
+        return (
+            plausible(intervals[i])
+            and change <= most
+            and change <= 5 * 1.4826 * usual
+            and usual <= 0.25 * intervals[beside]
+        )
 
     for order, step in ((range(1, n), -1), (range(n - 2, -1, -1), 1)):
         for i in order:
