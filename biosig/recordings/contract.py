@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from biosig._checks import check_sampling_rate
+from biosig.recordings.device_clock import rate_of
 
 UNKNOWN_START = "1970-01-01T00:00:00Z"
 """The `start_time` of recordings whose clock is not known."""
@@ -126,12 +127,12 @@ def make_recording(
 
 
 def measured_rate(times) -> float:
-    """Sampling rate in Hz of increasing `times` (s), from the intervals that are not gaps; NaN below two samples."""
-    steps = np.diff(np.asarray(times, dtype=np.float64))
-    if not len(steps):
-        return math.nan
-    mean = float(np.mean(steps[steps <= 1.8 * np.median(steps)]))
-    return 1.0 / mean if mean > 0 else math.nan
+    """Sampling rate in Hz of `times` (s) that do not decrease: count over span in unbroken stretches.
+
+    Neither jitter, nor packets of samples that share a stamp, nor lost samples, gaps and copies bend it, see
+    `biosig.signals.even_clock`. Where the rate changes, that of most samples. NaN below two distinct times.
+    """
+    return rate_of(np.ascontiguousarray(times, dtype=np.float64))[0]
 
 
 def validate(recording: xr.Dataset) -> xr.Dataset:
