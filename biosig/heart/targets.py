@@ -7,7 +7,7 @@ import pandas as pd
 from biosig_kernels.filtering import LANES
 from biosig_kernels.threads import over_rows
 
-from biosig._checks import check_sampling_rate
+from biosig._checks import centred, check_sampling_rate, filled
 from biosig.heart.beats import LEAST_SECONDS, blocks, check_beat_options, empty_beats, find_beats
 from biosig.heart.variability import summarise_intervals
 from biosig.signals.quality import pulse_spectrum
@@ -56,7 +56,7 @@ def ppg_targets(ppg, sampling_rate, *, n_jobs=None) -> pd.DataFrame:
         For ppg of another shape and for a sampling rate below 10 Hz. No content of a window raises.
     """
     rate = check_sampling_rate(sampling_rate)
-    array = np.asarray(ppg)
+    array = np.asarray(filled(ppg))
     if array.ndim not in (2, 3) or array.dtype.kind not in "fiub" or array.shape[-1] == 0:
         raise ValueError(
             f"ppg has shape {array.shape} and holds {array.dtype}; expected numbers of shape "
@@ -69,7 +69,7 @@ def ppg_targets(ppg, sampling_rate, *, n_jobs=None) -> pd.DataFrame:
     n_windows, n_samples = len(array), array.shape[-1]
     n_wavelengths = array.shape[1] if array.ndim == 3 else 1
     with np.errstate(over="ignore"):  # what float32 cannot hold counts as missing
-        rows = np.ascontiguousarray(array, dtype=np.float32).reshape(n_windows * n_wavelengths, n_samples)
+        rows = np.ascontiguousarray(centred(array)[0], dtype=np.float32).reshape(n_windows * n_wavelengths, n_samples)
     table = _judge(rows, rate, n_jobs)
     if n_wavelengths > 1:
         believed = (table["reason"] == "").to_numpy() + table["quality"].to_numpy() / 2

@@ -11,6 +11,7 @@ import xarray as xr
 from biosig_kernels.threads import over_rows
 from biosig_kernels.wrist import level_windows
 
+from biosig._checks import filled
 from biosig.heart.wrist_carrier import LOWEST_RATE, RECIPES, Recipe, bridged_axes, pulse_carrier, spreads
 from biosig.heart.wrist_rates import find_bins, peaks, trace, window_powers
 from biosig.signals._layout import as_rows
@@ -234,7 +235,7 @@ def _read(accel, sampling_rate) -> tuple[np.ndarray, np.ndarray, float, bool]:
             accel = accel.transpose(*others, "axis", time)
     else:
         try:
-            accel = np.asarray(accel)
+            accel = np.asarray(filled(accel))
         except ValueError as error:
             raise ValueError(
                 f"accel cannot be read as an array ({error}); expected (n_windows, 3, n_samples)"

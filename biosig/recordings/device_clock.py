@@ -96,12 +96,14 @@ def rate_of(times: np.ndarray) -> tuple[float, bool]:
     n = times.size
     if n < 2 or times[-1] <= times[0]:
         return math.nan, True
+    if n < FEW:
+        steps = np.diff(times)
+        steps = steps[steps > 0]
+        return 1 / float(steps[steps <= 1.8 * np.median(steps)].mean()), True
     plain = plain_spacing(times)
     if plain is not None:
         total, count = regular_spacing(times, 0.5 * plain, 1.5 * plain)
         return count / total, True
-    if n < FEW:
-        return 1 / spacing(times), True
     starts = np.linspace(0, n - PART, 5).astype(int) if n > 8 * PART else [0]
     size = PART if len(starts) > 1 else n
     clocks = [device_clock(times[a : a + size]) for a in starts if times[a + size - 1] > times[a]]

@@ -34,7 +34,7 @@ class Counts(NamedTuple):
 def spacing(times: np.ndarray) -> float:
     """Median over pieces of the mean spacing (s); lost samples lengthen it, copies shorten it."""
     n = times.size
-    for size in (min(SIZE, n), min(64 * SIZE, n)):  # the longer ones where a stamp stands for hundreds of samples
+    for size in (min(SIZE, max(n // 4, 16), n), min(64 * SIZE, n)):  # the longer ones where a stamp stands for hundreds of samples
         begins = _begins(n, size)
         each = (times[begins + size - 1] - times[begins]) / max(size - 1, 1)
         if (each > 0).all():

@@ -7,7 +7,7 @@ import xarray as xr
 from biosig_kernels.threads import over_rows
 from biosig_kernels.windows import span_moments
 
-from biosig._checks import check_sampling_rate
+from biosig._checks import check_sampling_rate, filled
 
 STEP = 900.0  # s, the finest that wear is told
 LENGTH = 3600.0  # s that must look unworn
@@ -65,7 +65,7 @@ def accelerometer(data, sampling_rate) -> tuple[np.ndarray, float]:
             sampling_rate = data.attrs.get("sampling_rate")
         values = data.transpose(named[0], ...).values
     else:
-        values = np.asarray(data)
+        values = np.asarray(filled(data))
         if values.ndim == 2:
             values = values.T
     if values.ndim != 2 or values.shape[1] != 3 or values.dtype.kind not in "fiub":
