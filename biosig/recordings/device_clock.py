@@ -131,7 +131,9 @@ def _as_stamped(times, begin: int, end: int) -> Stretch:
     return Stretch(begin, end, rate, None, float(part[0]), False)
 
 
-def _fit(times: np.ndarray, counts: Counts, offset: int, even: np.ndarray, latency: float) -> tuple[list[Stretch], bool]:
+def _fit(
+    times: np.ndarray, counts: Counts, offset: int, even: np.ndarray, latency: float
+) -> tuple[list[Stretch], bool]:
     """Stretches of one rate, and whether the stamps follow their clocks."""
     breaks = np.flatnonzero(np.diff(counts.number) * counts.period > SPLIT) + 1
     edges = [0, *breaks.tolist(), times.size]
@@ -192,7 +194,10 @@ def _line(times: np.ndarray, number: np.ndarray, period: float, counts: Counts, 
         )
     )
     bend = np.interp(number, x, y)
-    fits = fits or (_stays_near(number * period, late - bend, spread, latency) and not _strays(number, (late - bend) / period, counts.packet))
+    fits = fits or (
+        _stays_near(number * period, late - bend, spread, latency)
+        and not _strays(number, (late - bend) / period, counts.packet)
+    )
     return first, step, first + number * step + bend, fits
 
 

@@ -34,7 +34,10 @@ class Counts(NamedTuple):
 def spacing(times: np.ndarray) -> float:
     """Median over pieces of the mean spacing (s); lost samples lengthen it, copies shorten it."""
     n = times.size
-    for size in (min(SIZE, max(n // 4, 16), n), min(64 * SIZE, n)):  # the longer ones where a stamp stands for hundreds of samples
+    for size in (
+        min(SIZE, max(n // 4, 16), n),
+        min(64 * SIZE, n),
+    ):  # the longer ones where a stamp stands for hundreds of samples
         begins = _begins(n, size)
         each = (times[begins + size - 1] - times[begins]) / max(size - 1, 1)
         if (each > 0).all():
@@ -221,7 +224,7 @@ def _packets(times: np.ndarray) -> Counts | None:
     count_lost(index, times[last], period, noise, price_of(noise), lost)
     number = _within_packets(steps, last, size, short, (index + lost) * full - 1)
     if parts[-1] == 1:  # the last one may have been cut off
-        number[last[-1] + 1 - size[-1] :] -= max(int(short[-1]), 0)
+        number[last[-1] + 1 - size[-1] :] = number[last[-1] + 1 - size[-1]] + np.arange(size[-1])
     return Counts(number - number[0], period / full, noise * full, full)
 
 
@@ -237,7 +240,7 @@ def _sizes_set_the_pace(times: np.ndarray, size: np.ndarray, full: int) -> bool:
 
 
 def _within_packets(steps, last, size, short, number) -> np.ndarray:
-    """Counts of single samples; what a packet lacks is missing before its widest step, or before its first sample."""
+    """Counts of single samples; what a packet lacks is missing in its widest step, or in its middle where none is."""
     first = last - size + 1
     packet = np.repeat(np.arange(last.size), size)
     counts = number[packet] - (last[packet] - np.arange(packet.size))
@@ -245,7 +248,7 @@ def _within_packets(steps, last, size, short, number) -> np.ndarray:
     usual = float(np.median(inside)) if inside.size else 0.0
     for p in np.flatnonzero(short > 0):
         own = steps[first[p] : last[p]]
-        if own.size and usual > 0 and own.max() > 1.6 * usual:
-            at = first[p] + int(np.argmax(own)) + 1
-            counts[first[p] : at] -= short[p]
+        wide = own.size and usual > 0 and own.max() > 1.6 * usual
+        at = int(np.argmax(own)) + 1 if wide else size[p] // 2
+        counts[first[p] : first[p] + at] -= short[p]
     return counts

@@ -31,13 +31,16 @@ def unmeasured(values: np.ndarray, rate: float) -> tuple[np.ndarray, dict[str, i
     n_zero = mark_zeros(values, marks)
     if n_zero:
         others = values[~marks][:: max(1, (len(values) - n_zero) // 20_000)]
-        lengths = np.linalg.norm(others.astype(np.float64), axis=1)
+        with np.errstate(over="ignore"):
+            lengths = np.linalg.norm(others.astype(np.float64), axis=1)
         lengths = lengths[np.isfinite(lengths)]
         if n_zero < len(values) and not (lengths.size and np.median(lengths) > GRAVITY):
             marks[:] = False
         else:
             counts["n_zero"] = int(n_zero)
     limit = max(LEAST, PER_MG * 1e3 * _resolution(values))
+    if limit * rate > len(values):
+        return marks, counts
     shortest = max(2, int(np.ceil(limit * rate)))
     begins, sizes = (np.empty(len(values) // shortest + 1, np.int64) for _ in range(2))
     n_runs, longest = repeated_runs(values, shortest, begins, sizes)

@@ -23,7 +23,6 @@ __all__ = [
     "cut",
     "estimate_gravity",
     "even_clock",
-
     "non_wear",
     "normalise_windows",
     "orientation_free",

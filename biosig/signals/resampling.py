@@ -175,6 +175,29 @@ def _whole(samples: float, least: int = 1, most: int | None = MOST_SAMPLES) -> i
     return max(least, math.floor(samples + 0.5))
 
 
+def parts_on_own_clock(data: xr.DataArray) -> list[xr.DataArray] | None:
+    """Parts of a signal on the device's own clock, where its time stamps are none; None where they are.
+
+    Parts lie more than a minute apart; NaN fills what is missing in them.
+    """
+    dim = next((str(d) for d in data.dims if str(d).startswith("time")), None)
+    if dim is None or dim not in data.coords or data.sizes[dim] < 2:
+        return None
+    times = np.asarray(data[dim].values, dtype=np.float64)
+    if not np.isfinite(times).all() or times.min() == times.max():
+        return None  # `as_rows` says what is wrong
+    rate = data.attrs.get("sampling_rate")
+    if isinstance(rate, float) and rate > 0 and is_even(times, rate, CLOCK_JITTER):
+        return None
+    own = find_clock(np.sort(times), True)
+    if own.even:
+        return None
+    even = resample(data, target_rate=own.rate, sampling_rate=own.rate)
+    breaks = np.flatnonzero(np.diff(even[dim].values) > 1.5 / own.rate) + 1
+    edges = [0, *breaks.tolist(), even.sizes[dim]]
+    return [even.isel({dim: slice(a, b)}) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
 def _refuse_far_off(times: np.ndarray, n_samples: int) -> None:
     """Refuse to lay an even grid over a span that the samples hardly fill."""
     if n_samples < FULL or n_samples < 1000 * times.size:
