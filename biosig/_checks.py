@@ -29,7 +29,7 @@ def filled(x):
     if not isinstance(x, np.ma.MaskedArray):
         return x
     keeps = x.dtype.kind == "f"
-    return (x if keeps else x.astype(np.float64)).filled(np.nan)
+    return np.ma.filled(x if keeps else x.astype(np.float64), np.nan)
 
 
 def centred(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -46,7 +46,9 @@ def centred(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     constants = np.zeros(len(flat))
     for i, row in enumerate(flat):
         with np.errstate(over="ignore", invalid="ignore"):
-            largest = max(abs(float(np.fmax.reduce(row))), abs(float(np.fmin.reduce(row))))
+            magnitudes = np.abs(row.astype(np.float64))
+            magnitudes = magnitudes[np.isfinite(magnitudes)]
+            largest = float(magnitudes.max()) if magnitudes.size else np.nan
             rounding = float(np.spacing(np.float32(largest)))
         if not np.isfinite(rounding) or rounding < 1e-12 * LOSS:
             continue
@@ -59,8 +61,8 @@ def centred(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             constants[i] = np.round(middle) if rows.dtype.kind in "iu" else middle
     if not constants.any():
         return rows, none
-    constants = constants.reshape(none.shape)
-    return rows.astype(np.float64) - constants[..., np.newaxis], constants
+    shaped = constants.reshape(none.shape)
+    return rows.astype(np.float64) - shaped[..., np.newaxis], shaped
 
 
 def check_windows(x, *, name: str = "X", n_channels: int | None = None) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ BENT = 0.25  # samples by which a clock may leave a straight line and still coun
 UNNOTICED = 0.004  # s, the same where lost samples could not be seen otherwise
 LATENCY = 0.02  # s, by which stamps may come late together for a while, beside their jitter
 WANDER = 1e-4  # relative; more than that, stamps too noisy to show single samples hide lost ones
+FEW_HIDDEN = 0.004  # of the samples; where so many lost ones are seen through much jitter, many more are not
 MANY_LOST = 0.02  # of the samples
 TOGETHER = 0.2  # correlation of neighbours, which jitter does not have and stamps that stray do
 PRIOR = 2e-4  # relative; stretches too short to know their rate so well take the rate of the recording
@@ -116,13 +118,20 @@ def _of_one_rate(times: np.ndarray, begin: int, end: int, even: np.ndarray) -> l
     part = times[begin:end]
     if part.size < FEW or part[-1] <= part[0]:
         return [_as_stamped(times, begin, end)]
-    for single in (False, True) if hides_lost_samples(part) else (True,):
+    hidden = hides_lost_samples(part)
+    for single in (False, True) if hidden else (True,):
         counts = count_samples(part, single=single)
         stretches, fits = _fit(part, counts, begin, even, LATENCY if single else UNNOTICED)
-        if fits:
+        if fits and (not hidden or _few_lost(counts.number)):
             return stretches
     even[begin:end] = part
     return [_as_stamped(times, begin, end)]
+
+
+def _few_lost(number: np.ndarray) -> bool:
+    """Whether few samples were lost singly, where jitter hides most of those that were."""
+    jumps = np.diff(number) - 1
+    return int(((jumps > 0) & (jumps < 8)).sum()) <= FEW_HIDDEN * number.size
 
 
 def _as_stamped(times, begin: int, end: int) -> Stretch:
@@ -268,7 +277,7 @@ def _regimes(times: np.ndarray) -> list[tuple[int, int]]:
     if len(cuts) > max(1, MOST_CHANGES * n):
         return [(0, n)]
     marks = [0, *sorted(cuts), n]
-    return [(a, b) for a, b in zip(marks[:-1], marks[1:], strict=True) if b > a]
+    return [(a, b) for a, b in pairwise(marks) if b > a]
 
 
 def _where(times: np.ndarray, near: int, before: float, after: float) -> int:

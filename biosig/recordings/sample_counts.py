@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from biosig_kernels.counting import count_lost, score_periods
 
-PIECES = 24  # of a recording, that are looked at for its rate
+PIECES = 16  # of a recording, that are looked at for its rate
 SIZE = 256  # stamps of a piece
 PRICE = 4.0, 20.0, 24.0  # of a place with lost samples: least, more with the square of the noise, most
 UNHEARD = 1e6  # a price for which single samples are never lost
 LEAST_NOISE = 0.03  # samples
 SHORTER = 0.31  # of the time between samples received: up to so many may be lost
-FINE = 0.002  # relative, from one candidate for the period to the next
+FINE = 0.0025  # relative, from one candidate for the period to the next
 TINY = 0.25  # of the mean spacing: samples closer than that arrived together
 HIDING = 0.4  # samples of noise, from which on single lost samples cannot be seen
 LATTICE = 0.25  # samples; steps this near to whole numbers of samples are a plain clock's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import xarray as xr
@@ -195,7 +196,7 @@ def parts_on_own_clock(data: xr.DataArray) -> list[xr.DataArray] | None:
     even = resample(data, target_rate=own.rate, sampling_rate=own.rate)
     breaks = np.flatnonzero(np.diff(even[dim].values) > 1.5 / own.rate) + 1
     edges = [0, *breaks.tolist(), even.sizes[dim]]
-    return [even.isel({dim: slice(a, b)}) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [even.isel({dim: slice(a, b)}) for a, b in pairwise(edges)]
 
 
 def _refuse_far_off(times: np.ndarray, n_samples: int) -> None:
@@ -205,7 +206,7 @@ def _refuse_far_off(times: np.ndarray, n_samples: int) -> None:
     steps = np.diff(times)
     at = int(np.argmax(steps))
     raise ValueError(
-        f"the time stamps jump from {times[at]:.6g} s to {times[at + 1]:.6g} s, so the output would have {n_samples:.3g} "
+        f"the time stamps jump from {times[at]:.6g} s to {times[at + 1]:.6g} s, so there would be {n_samples:.3g} output "
         f"samples for {times.size} given; give start and n_samples, or resample the parts before and after the jump"
     )
 

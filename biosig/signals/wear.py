@@ -97,7 +97,7 @@ def quarters(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns the numbers (n,) and the edges (n + 1,); work follows the samples, not the span.
     """
-    number, edges = [], []
+    number: list[np.ndarray] = []
     for first, last in parts_with_samples(times, STEP):
         each = np.arange(np.floor((first - times[0]) / STEP), np.floor((last - times[0]) / STEP) + 1)
         each = each[each > number[-1][-1]] if number else each

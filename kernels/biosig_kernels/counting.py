@@ -215,7 +215,7 @@ def count_lost(index, times, period, noise, price, lost):
                 tick += _settle(late, noise) * step
                 low = -4
             else:
-                low = max(int(math.floor(_lowest(late) + 0.5)) - 4, 0)
+                low = max(math.floor(_lowest(late) + 0.5) - 4, 0)
             entry[:] = 0.0
         else:
             entry[0] = 0.0
