@@ -99,6 +99,9 @@ def _look(index: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, int, float,
         noise = _noise_about_lines(index, times, begins, size)
     else:
         noise = 1.4826 * float(np.median(np.abs(off - np.median(off)))) / np.sqrt(2)
+        if noise < LEAST_NOISE:  # coarse stamps have few kinds of steps
+            low, high = np.quantile(off, [0.2, 0.7])
+            noise = float(high - low) / 1.366 / np.sqrt(2)
     return begins, size, rough, max(noise, LEAST_NOISE)
 
 

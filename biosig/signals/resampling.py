@@ -206,8 +206,8 @@ def _refuse_far_off(times: np.ndarray, n_samples: int) -> None:
     steps = np.diff(times)
     at = int(np.argmax(steps))
     raise ValueError(
-        f"the time stamps jump from {times[at]:.6g} s to {times[at + 1]:.6g} s, so there would be {n_samples:.3g} output "
-        f"samples for {times.size} given; give start and n_samples, or resample the parts before and after the jump"
+        f"the time stamps jump from {times[at]:.6g} s to {times[at + 1]:.6g} s, so there would be {n_samples:.3g} "
+        f"output samples for {times.size} given; give start and n_samples, or resample the parts before and after the jump"
     )
 
 
@@ -219,7 +219,7 @@ def _by_stamps(rows, target_rate: float, max_gap: float, evenly: bool, n_jobs):
     clock = find_clock(times, evenly)
     start = float(clock.times[0])
     reader = make_reader(clock, values, target_rate, start, max_gap, values.dtype)
-    n_out = _whole((clock.times[-1] - start + 1 / clock.rate) * target_rate, most=None)
+    n_out = _whole((clock.times[-1] - start + min(1 / clock.rate, EDGE)) * target_rate, most=None)
     ranges = []
     for first, last in parts_with_samples(clock.times, HOLE):
         a = math.floor((first - start - (0 if first == start else EDGE)) * target_rate)

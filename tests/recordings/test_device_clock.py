@@ -30,7 +30,7 @@ def test_lost_samples_are_the_cheapest(position, noise, price):
     assert own == pytest.approx(wanted, rel=1e-9) and (np.diff(level) >= 0).all() and BAND > 4
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(st.integers(0, 2**32 - 1), RATES, st.floats(0, 0.03), st.sampled_from([0.0, 0.01, 0.05, 0.1, 0.2]))
 def test_rate_within_a_percent_or_refused(seed, rate, jitter, lost):
     rng = np.random.default_rng(seed)
@@ -41,7 +41,7 @@ def test_rate_within_a_percent_or_refused(seed, rate, jitter, lost):
         assert steady
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(
     st.integers(0, 2**32 - 1),
     RATES,
@@ -63,7 +63,7 @@ def test_packets(seed, rate, packet, inner, jitter, lost):
         assert clock.record["n_lost"] == pytest.approx(numbers[-1] - numbers[0] + 1 - numbers.size, abs=3 * packet)
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(st.integers(0, 2**32 - 1), RATES, st.floats(0, 0.3), st.floats(-4e-4, 4e-4), st.sampled_from([0.0, 0.02]))
 def test_counts_are_right_where_ticks_can_be_seen(seed, rate, share, drift, lost):
     numbers, stamps = twin.device(
@@ -77,7 +77,7 @@ def test_counts_are_right_where_ticks_can_be_seen(seed, rate, share, drift, lost
 
 
 @given(st.integers(0, 2**32 - 1), RATES, st.sampled_from([3600.0, 4163949.0, 3.15e8, 2.2e9]), st.floats(0, 0.2))
-@settings(max_examples=8)
+@settings(max_examples=6)
 def test_jumps_part_clocks(seed, rate, jump, share):
     rng = np.random.default_rng(seed)
     numbers, stamps = twin.device(rng, rate, 120, jitter=share / rate)
