@@ -81,8 +81,6 @@ def reading(recording: xr.Dataset, source: str) -> None:
         ```python
         import biosig
         from biosig import signals
-from biosig.heart import ppg_targets
-from biosig.recordings import make_recording
 
         recording = biosig.read("session.zip")
         accel = recording["accel"]  # (time_accel, axis), g; the device's own clock, NaN where nothing was measured
@@ -226,7 +224,7 @@ def windows(recording: xr.Dataset, folder: Path) -> None:
 
 
 def uneven(random_state: int = 0) -> None:
-    """Ten minutes of a pulse, logged by a phone in five ways, and what windows make of each."""
+    """Ten minutes of a pulse, logged by a phone in six ways, and what windows make of each."""
     rng = np.random.default_rng(random_state)
     seconds, packet = np.arange(600 * 64) / 64, 18
     beats = np.cumsum(0.86 + 0.02 * rng.normal(size=720))
@@ -260,7 +258,8 @@ def uneven(random_state: int = 0) -> None:
         even, record = signals.even_clock(stamps)            # the same for an array of times
         ```
 
-        Ten minutes of a simulated pulse, logged in six ways; RMSSD is the mean of the minutes that pass quality control:
+        Ten minutes of a simulated pulse, logged in six ways; RMSSD is the mean of the minutes that pass quality
+        control:
         """)
     print(
         "| log | rate, Hz | jitter, ms | lost | RMSSD as stamped, ms | RMSSD put right, ms |\n|---|---|---|---|---|---|"

@@ -207,7 +207,7 @@ def _refuse_far_off(times: np.ndarray, n_samples: int) -> None:
     at = int(np.argmax(steps))
     raise ValueError(
         f"the time stamps jump from {times[at]:.6g} s to {times[at + 1]:.6g} s, so there would be {n_samples:.3g} "
-        f"output samples for {times.size} given; give start and n_samples, or resample the parts before and after the jump"
+        f"output samples for {times.size} given; give start and n_samples, or resample the parts before and after it"
     )
 
 
