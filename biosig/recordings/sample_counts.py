@@ -17,6 +17,7 @@ FINE = 0.0025  # relative, from one candidate for the period to the next
 TINY = 0.25  # of the mean spacing: samples closer than that arrived together
 HIDING = 0.4  # samples of noise, from which on single lost samples cannot be seen
 LATTICE = 0.25  # samples; steps this near to whole numbers of samples are a plain clock's
+LONG = 4.5  # samples; a gap may be of any length
 MOST_COPIES = 1.3
 MANY_TINY = 0.25  # of the steps
 SAMPLED = 200_000  # stamps from which packets and copies are recognised
@@ -61,6 +62,7 @@ def plain_spacing(times: np.ndarray) -> float | None:
     samples = positive / middle
     near = np.abs(samples - np.round(samples)) < LATTICE
     near &= samples > 0.5
+    near |= samples > LONG
     if near.mean() < 0.98 or np.std(samples[np.abs(samples - 1) < 0.5]) > 0.6 * LATTICE:
         return None
     if positive.size < 0.99 * steps.size and _all_count(times):
