@@ -20,7 +20,6 @@ LATTICE = 0.25  # samples; steps this near to whole numbers of samples are a pla
 LONG = 4.5  # samples; a gap may be of any length
 MOST_COPIES = 1.3
 MANY_TINY = 0.25  # of the steps
-SAMPLED = 200_000  # stamps from which packets and copies are recognised
 
 
 class Counts(NamedTuple):
@@ -180,19 +179,6 @@ def count_samples(times: np.ndarray, *, single: bool = True) -> Counts:
     lost = np.empty(times.size, np.int64)
     count_lost(index, times, period, noise, price_of(noise), lost)
     return Counts(index + lost, period, noise, 1)
-
-
-def period_of(times: np.ndarray) -> float:
-    """Seconds from one tick of the device's clock to the next, from pieces of the sorted `times` (s)."""
-    n = times.size
-    if n > SAMPLED:  # packets show in a part
-        begin = (n - SAMPLED) // 2
-        found = _packets(times[begin : begin + SAMPLED])
-    else:
-        found = _packets(times)
-    if found is not None:
-        return found.period
-    return _clock_period(np.arange(n), times)[0]
 
 
 def _packets(times: np.ndarray) -> Counts | None:
