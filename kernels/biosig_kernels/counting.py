@@ -215,7 +215,11 @@ def count_lost(index, times, period, noise, price, lost):
                 tick += _settle(late, noise) * step
                 low = -4
             else:
-                low = max(math.floor(_lowest(late) + 0.5) - 4, 0)
+                fraction, agree = _phase(late)  # the clock may have been set anew
+                if agree <= COHERENT:
+                    fraction = 0.0
+                tick += fraction * step
+                low = max(math.floor(_lowest(late) - fraction + 0.5) - 4, 0)
             entry[:] = 0.0
         else:
             entry[0] = 0.0
