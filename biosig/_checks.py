@@ -21,10 +21,55 @@ def check_sampling_rate(value, name: str = "sampling_rate") -> float:
     return rate
 
 
+LOSS = 1e-3  # of what a signal varies by; float32 may round off no more
+
+
+def filled(x):
+    """Return masked arrays as plain ones with NaN, the mark of a missing sample; anything else as it is."""
+    if not isinstance(x, np.ma.MaskedArray):
+        return x
+    keeps = x.dtype.kind == "f"
+    return np.ma.filled(x if keeps else x.astype(np.float64), np.nan)
+
+
+def centred(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Take from rows (..., n) a constant each where float32 would round the signal away, and return the constants.
+
+    That is so where the rounding of a row's largest value exceeds a thousandth of the range of its middle nine tenths:
+    for counts near two billion, say. The constant is the median. Other rows stay as they are, to the last bit.
+    """
+    none = np.zeros(rows.shape[:-1])
+    narrow = rows.dtype.kind == "b" or rows.dtype.itemsize <= 2 or (rows.dtype.kind == "f" and rows.dtype.itemsize == 4)
+    if narrow or rows.dtype.kind not in "fiu" or not rows.size:
+        return rows, none
+    flat = rows.reshape(-1, rows.shape[-1])
+    constants = np.zeros(len(flat))
+    for i, row in enumerate(flat):
+        with np.errstate(over="ignore", invalid="ignore"):
+            magnitudes = np.abs(row.astype(np.float64))
+            magnitudes = magnitudes[np.isfinite(magnitudes)]
+            largest = float(magnitudes.max()) if magnitudes.size else np.nan
+            rounding = float(np.spacing(np.float32(largest)))
+        if not np.isfinite(rounding) or rounding < 1e-12 * LOSS:
+            continue
+        some = row[:: max(1, row.size // 100_000)].astype(np.float64)
+        some = some[np.isfinite(some)]
+        if not some.size:
+            continue
+        low, middle, high = np.quantile(some, [0.05, 0.5, 0.95])
+        if 0 < high - low < rounding / LOSS:
+            constants[i] = np.round(middle) if rows.dtype.kind in "iu" else middle
+    if not constants.any():
+        return rows, none
+    shaped = constants.reshape(none.shape)
+    return rows.astype(np.float64) - shaped[..., np.newaxis], shaped
+
+
 def check_windows(x, *, name: str = "X", n_channels: int | None = None) -> np.ndarray:
     """Return windows as a float32 array of shape (n_windows, n_channels, n_samples) in C order.
 
-    Nothing is copied when the input already is such an array. NaN marks missing samples and is allowed.
+    Nothing is copied when the input already is such an array. NaN marks missing samples and is allowed; masked samples
+    become NaN. A channel that float32 would round away loses its median first, see `centred`.
 
     Raises
     ------
@@ -33,8 +78,10 @@ def check_windows(x, *, name: str = "X", n_channels: int | None = None) -> np.nd
     """
     shape_wanted = f"(n_windows, {n_channels if n_channels else 'n_channels'}, n_samples)"
     try:
-        array = np.asarray(x)
+        array = np.asarray(filled(x))
         if array.dtype != np.float32:
+            if array.ndim == 3:
+                array = centred(array)[0]
             with np.errstate(over="ignore"):
                 array = array.astype(np.float32)
     except (TypeError, ValueError) as error:

@@ -22,6 +22,8 @@ from scipy.signal import welch
 
 import biosig
 from biosig import signals
+from biosig.heart import ppg_targets
+from biosig.recordings import make_recording
 
 TARGET = 64.0  # Hz
 HOURS, RATE = 12, 100  # of the simulation
@@ -221,6 +223,63 @@ def windows(recording: xr.Dataset, folder: Path) -> None:
     save(figure, folder, "imu_windows", "Motion of each minute, the gate, and the time without wear")
 
 
+def uneven(random_state: int = 0) -> None:
+    """Ten minutes of a pulse, logged by a phone in six ways, and what windows make of each."""
+    rng = np.random.default_rng(random_state)
+    seconds, packet = np.arange(600 * 64) / 64, 18
+    beats = np.cumsum(0.86 + 0.02 * rng.normal(size=720))
+    phase = np.interp(seconds, beats, np.arange(beats.size))
+    pulse = np.exp(2 * np.cos(2 * np.pi * phase)) / 3 + 0.01 * rng.normal(size=seconds.size)
+    number = np.arange(seconds.size) // packet
+    arrival = (number + 1) * packet / 64  # when a packet is whole
+    jitter = lambda sd: np.maximum.accumulate(seconds + rng.normal(0, sd, seconds.size))
+    some = rng.random(seconds.size) >= 0.01
+    logs = {
+        "perfect stamps": (pulse, seconds),
+        "jitter of 5 ms": (pulse, jitter(0.005)),
+        "jitter of 15 ms": (pulse, jitter(0.015)),
+        "packets of 18, 20 µs apart": (pulse, arrival + 2e-5 * (np.arange(seconds.size) % packet)),
+        "one stamp a packet": (pulse, arrival),
+        "jitter of 4 ms, 1 % lost": (pulse[some], jitter(0.004)[some]),
+    }
+    say("""
+        ## 7. An uneven log, put right
+
+        Sensors sample evenly; phones stamp when a sample arrives. Read at such stamps, every beat is late or early by
+        some milliseconds, and the variability of the heart with it: no quality control sees that. So windows, and
+        `biosig.resample` of labelled arrays, first put stamps on the device's own clock, by regression on the sample
+        count, with packets and lost samples found. Clocks that jump by years cost nothing: windows lie where samples
+        are. `evenly=False` leaves stamps alone.
+
+        ```python
+        windows = biosig.segment(recording, length=60)       # stamps put right
+        windows["ppg"].attrs["jitter_ms"], windows["ppg"].attrs["n_lost"], windows["ppg"].attrs["n_gaps"]
+        as_stamped = biosig.segment(recording, length=60, evenly=False)
+        even, record = signals.even_clock(stamps)            # the same for an array of times
+        ```
+
+        Ten minutes of a simulated pulse, logged in six ways; RMSSD is the mean of the minutes that pass quality
+        control:
+        """)
+    print(
+        "| log | rate, Hz | jitter, ms | lost | RMSSD as stamped, ms | RMSSD put right, ms |\n|---|---|---|---|---|---|"
+    )
+    for name, (samples, stamps) in logs.items():
+        recording = make_recording(ppg=samples, time=stamps)
+        cells = []
+        for evenly in (False, True):
+            minutes = biosig.segment(recording, length=60, across_gaps=True, evenly=evenly)
+            rmssd = ppg_targets(minutes["ppg"].values, TARGET)["rmssd"]
+            good = f"{rmssd.mean():.1f} ({rmssd.notna().sum()} of {len(rmssd)} min)"
+            cells.append(good if rmssd.notna().any() else "none passes")
+        told = minutes["ppg"].attrs
+        print(
+            f"| {name} | {recording['ppg'].attrs['sampling_rate']:.2f} | {told.get('jitter_ms', 0.0):.1f} | "
+            f"{told.get('n_lost', 0)} | {cells[0]} | {cells[1]} |"
+        )
+    print()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", nargs="?", help="a recording; half a day is simulated without it")
@@ -237,6 +296,7 @@ def main() -> None:
     gravity(even, options.images)
     wear(recording)
     windows(recording, options.images)
+    uneven()
 
 
 if __name__ == "__main__":

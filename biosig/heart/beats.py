@@ -108,26 +108,12 @@ def empty_beats(n_rows: int, n_samples: int, sampling_rate: float) -> tuple[np.n
     return np.full((n_rows, room), np.nan), np.zeros(n_rows, np.int64)
 
 
-def without_offset(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows less their first finite value where they hold more than float32 does, and what was taken away (n_rows, 1).
-
-    Counts near 2e9 are 128 apart in float32: the pulse of such a row would be lost.
-    """
-    if values.dtype == np.float32 or not values.size:
-        return values, np.zeros((len(values), 1))
-    first = np.argmax(np.isfinite(values), axis=1)[:, None]
-    offset = np.take_along_axis(values, first, axis=1)
-    offset = np.where(np.isfinite(offset), offset, 0)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return values - offset, offset.astype(np.float64)
-
-
 def find_beats(values, sampling_rate, beats, counts, method="msptdfast", fiducial="upslope"):
     """Write the beats of a block of rows (n_rows, n_samples) into what `empty_beats` gave.
 
     Returns the rows with their gaps bridged, and their levels, as `biosig.signals.quality.bridged` does.
     """
-    filled, missing, levels = bridged(without_offset(values)[0], n_jobs=1)
+    filled, missing, levels = bridged(values, n_jobs=1)
     if values.shape[1] < LEAST_SECONDS * sampling_rate:
         return filled, levels
     edges = (PULSE_BAND[0], min(PULSE_BAND[1], 0.45 * sampling_rate))

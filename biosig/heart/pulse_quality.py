@@ -8,6 +8,7 @@ from biosig_kernels.filtering import LANES
 from biosig_kernels.pulses import template_rows
 from biosig_kernels.threads import over_rows
 
+from biosig._checks import centred
 from biosig.heart._checks import check_beat_rows
 from biosig.heart.beats import (
     LEAST_SECONDS,
@@ -16,7 +17,6 @@ from biosig.heart.beats import (
     blocks,
     check_beat_options,
     detect_beats,
-    without_offset,
 )
 from biosig.signals._layout import as_rows
 from biosig.signals.filters import filter_values
@@ -143,7 +143,7 @@ def _indices(alike, n_pulses, pulse, filled, offset, rate: float, some) -> np.nd
     concentration, _ = pulse_spectrum(filled, rate, n_jobs=1)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         low, high = np.percentile(pulse, [5, 95], axis=1)
-        steady = filled.mean(axis=1, dtype=np.float64) + offset[:, 0]
+        steady = filled.mean(axis=1, dtype=np.float64) + offset
         perfusion = np.where(steady > 0, 100.0 * (high - low) / steady, np.nan)
     return np.stack([template, good, _skewness(pulse), concentration, perfusion], axis=1)
 
@@ -196,7 +196,7 @@ def polarity_votes(values, rate: float, n_jobs=None) -> np.ndarray:
 
 def _votes(values, rate: float) -> np.ndarray:
     """What each stretch of each row says: 1 upright, -1 upside down, 0 nothing."""
-    filled, missing, levels = bridged(without_offset(values)[0], n_jobs=1)
+    filled, missing, levels = bridged(values, n_jobs=1)
     pulse = _pulse(filled, rate)
     size = min(round(STRETCH * rate), values.shape[1])
     votes = np.zeros((len(values), values.shape[1] // size))
@@ -224,7 +224,7 @@ def _pulse(filled, rate: float):
 
 def _judge(values, rate: float, beats):
     """Correlations of the pulses, the pulse band, the rows with their gaps bridged, their levels and offsets."""
-    values, offset = without_offset(values)
+    values, offset = centred(values)
     filled, missing, levels = bridged(values, n_jobs=1)
     alike = np.full(beats.shape, np.nan)
     if values.shape[1] < LEAST_SECONDS * rate:

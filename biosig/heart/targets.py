@@ -7,8 +7,8 @@ import pandas as pd
 from biosig_kernels.filtering import LANES
 from biosig_kernels.threads import over_rows
 
-from biosig._checks import check_sampling_rate
-from biosig.heart.beats import LEAST_SECONDS, blocks, check_beat_options, empty_beats, find_beats, without_offset
+from biosig._checks import centred, check_sampling_rate, filled
+from biosig.heart.beats import LEAST_SECONDS, blocks, check_beat_options, empty_beats, find_beats
 from biosig.heart.cleaning import check_cleaning
 from biosig.heart.needs import NEEDS, missing
 from biosig.heart.pulse_quality import polarity_votes
@@ -76,8 +76,7 @@ def ppg_targets(ppg, sampling_rate, *, cleaning="reject", polarity="auto", n_job
     check_cleaning(cleaning)
     if not isinstance(polarity, str) or polarity not in POLARITIES:
         raise ValueError(f"polarity is {polarity!r}; expected one of {', '.join(map(repr, POLARITIES))}")
-    masked = np.ma.isMaskedArray(ppg)
-    array = np.ma.asarray(ppg) if masked else np.asarray(ppg)
+    array = np.asarray(filled(ppg))
     if array.ndim not in (2, 3) or array.dtype.kind not in "fiub" or array.shape[-1] == 0:
         raise ValueError(
             f"ppg has shape {array.shape} and holds {array.dtype}; expected numbers of shape "
@@ -88,11 +87,10 @@ def ppg_targets(ppg, sampling_rate, *, cleaning="reject", polarity="auto", n_job
             f"ppg has shape {array.shape}, which looks like wavelengths last; write ppg.transpose(0, 2, 1)"
         )
     check_beat_options(rate)
-    if masked:
-        array = np.ma.filled(array.astype(np.float64), np.nan)
     n_windows, n_samples = len(array), array.shape[-1]
     n_wavelengths = array.shape[1] if array.ndim == 3 else 1
-    rows = _in_float32(array.reshape(n_windows * n_wavelengths, n_samples))
+    with np.errstate(over="ignore"):  # what float32 cannot hold counts as missing
+        rows = np.ascontiguousarray(centred(array)[0], dtype=np.float32).reshape(n_windows * n_wavelengths, n_samples)
     signs = _settle(rows, n_wavelengths, rate, polarity, n_jobs)
     if (signs < 0).any():
         rows = rows * np.tile(signs, n_windows)[:, np.newaxis]
@@ -103,20 +101,6 @@ def ppg_targets(ppg, sampling_rate, *, cleaning="reject", polarity="auto", n_job
         best = passed.reshape(n_windows, n_wavelengths).argmax(axis=1) + n_wavelengths * np.arange(n_windows)
         table = table.iloc[best].reset_index(drop=True)
     return table
-
-
-def _in_float32(rows) -> np.ndarray:
-    """Rows in float32, less a constant of their own where that could not hold them."""
-    if rows.dtype.itemsize <= (4 if rows.dtype.kind == "f" else 2):
-        return np.ascontiguousarray(rows, dtype=np.float32)
-    out = np.empty(rows.shape, np.float32)
-    with np.errstate(over="ignore"):  # what float32 cannot hold counts as missing
-        for block in blocks(0, len(rows), rows.shape[1]):
-            whole = rows[block]
-            if whole.dtype.kind == "u":  # their differences would wrap around
-                whole = whole.astype(np.float64) if whole.dtype.itemsize > 4 else whole.astype(np.int64)
-            out[block] = without_offset(whole.astype(whole.dtype.newbyteorder("="), copy=False))[0]
-    return out
 
 
 def _settle(rows, n_wavelengths: int, rate: float, polarity: str, n_jobs) -> np.ndarray:

@@ -11,10 +11,12 @@ import xarray as xr
 from biosig_kernels.threads import over_rows
 from biosig_kernels.wrist import level_windows
 
+from biosig._checks import filled
 from biosig.heart.wrist_carrier import LOWEST_RATE, RECIPES, Recipe, bridged_axes, pulse_carrier, spreads
 from biosig.heart.wrist_rates import find_bins, peaks, trace, window_powers
 from biosig.signals._layout import as_rows
 from biosig.signals.cutting import whole_samples
+from biosig.signals.resampling import parts_on_own_clock
 
 MOST_MISSING = 0.05
 LEAST_SECONDS = 5.0
@@ -43,7 +45,8 @@ def wrist_heart_rate(
     accel : array_like or xarray.DataArray
         In g, gravity in or out. Windows of shape (n_windows, 3, n_samples), such as ``windows["accel"]`` of
         `biosig.segment`, each taken for itself; or one recording of shape (3, n_samples), such as
-        ``recording["accel"]``, which is cut here. Not finite means missing.
+        ``recording["accel"]``, which is cut here; time stamps that are no steady clock are put on the device's own
+        first (`biosig.signals.even_clock`). Not finite means missing.
     sampling_rate : float, optional
         Hz, at least 20; may be omitted for a DataArray with the attribute ``sampling_rate``.
     method : {"nightbeat", "pwr", "jerk", "spectral"}
@@ -111,6 +114,10 @@ def wrist_heart_rate(
     needs a recording: windows given one by one get their highest peak.
     """
     recipe = _find_recipe(method)
+    parts = parts_on_own_clock(accel) if isinstance(accel, xr.DataArray) and accel.ndim == 2 else None
+    if parts is not None:
+        options = {"method": method, "length": length, "stride": stride, "max_motion": max_motion}
+        return _joined(parts, length, options | {"min_confidence": min_confidence, "n_jobs": n_jobs})
     x, starts, rate, is_recording = _read(accel, sampling_rate)
     max_motion = _check_limit(max_motion, "max_motion", "g")
     min_confidence = _check_limit(min_confidence, "min_confidence", "a share of 0 to 1")
@@ -174,6 +181,25 @@ def wrist_heart_rate(
     return table
 
 
+def _joined(parts, length, options) -> pd.DataFrame:
+    """Table of a recording whose stamps were no steady clock, part by part; parts shorter than a window have no row."""
+    seconds = [part.shape[part.dims.index(_time_of(part))] / part.attrs["sampling_rate"] for part in parts]
+    long_enough = [part for part, s in zip(parts, seconds, strict=True) if s >= length] if _is_number(length) else []
+    tables = [wrist_heart_rate(part, **options) for part in long_enough or [parts[int(np.argmax(seconds))]]]
+    table = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+    found = table["heart_rate"].notna()
+    table.attrs = tables[0].attrs | {"coverage": float(found.mean()) if len(found) else math.nan}
+    return table
+
+
+def _time_of(data):
+    return next(d for d in data.dims if str(d).startswith("time"))
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (Real, np.number)) and not isinstance(value, (bool, np.bool_))
+
+
 def _estimate(x, complete, rate, recipe, firsts, n, usable, trace_stride, n_jobs):
     """Rates (Hz) and confidences of the windows of one recording at samples `firsts`, or of windows where that is None.
 
@@ -234,7 +260,7 @@ def _read(accel, sampling_rate) -> tuple[np.ndarray, np.ndarray, float, bool]:
             accel = accel.transpose(*others, "axis", time)
     else:
         try:
-            accel = np.asarray(accel)
+            accel = np.asarray(filled(accel))
         except ValueError as error:
             raise ValueError(
                 f"accel cannot be read as an array ({error}); expected (n_windows, 3, n_samples)"

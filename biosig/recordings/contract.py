@@ -7,14 +7,18 @@ dimension, in seconds since ``attrs["start_time"]``.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
+from biosig_kernels.timestamps import is_sorted
 
-from biosig._checks import check_sampling_rate
+from biosig._checks import centred, check_sampling_rate, filled
+from biosig.recordings.device_clock import rate_of
+from biosig.recordings.unmeasured import without_unmeasured
 
 UNKNOWN_START = "1970-01-01T00:00:00Z"
 """The `start_time` of recordings whose clock is not known."""
@@ -76,7 +80,8 @@ def make_recording(
     sampling_rate : float or mapping of sensor name to float
         Nominal rates in Hz of the sensors for which `time` is not given.
     time : array-like or mapping of sensor name to array-like, optional
-        Strictly increasing times in s since `start_time`.
+        Times in s since `start_time` that do not decrease. Samples that came in one packet may share a time; exact
+        copies of a sample are refused. The rate is measured from them, see `biosig.signals.even_clock`.
     offset : mapping of sensor name to float, optional
         First sample in s since `start_time` of sensors given by rate; 0 when absent.
     wavelengths : sequence of str, optional
@@ -92,12 +97,20 @@ def make_recording(
     Returns
     -------
     xarray.Dataset
-        A validated Recording. Infinite values become NaN, the mark of a missing sample.
+        A validated Recording. Infinite and masked values become NaN, the mark of a missing sample, and so does
+        acceleration that is exactly zero on all axes (idle sleep) or stuck: the attributes ``n_zero`` and ``n_stuck``
+        of ``accel`` count such samples, see `biosig.recordings.unmeasured`. Counts that float32 would round (near two
+        billion, say) lose a constant first, the attribute ``offset_removed``.
+
+    Warns
+    -----
+    UserWarning
+        Where time stamps follow no steady clock, so that the rate is that of the samples received.
 
     Raises
     ------
     ValueError
-        For missing rates, wrong shapes, times that do not increase.
+        For missing rates, wrong shapes, times that go back, exact copies of samples.
     """
     given = {"accel": accel, "ppg": ppg, "ecg": ecg, "gyro": gyro, "ibi": ibi}
     variables: dict[str, Any] = {}
@@ -106,8 +119,11 @@ def make_recording(
         if raw is None:
             continue
         sensor = SENSORS[name]
-        values = _as_samples(name, raw, sensor)
+        values, noted = _as_samples(name, raw, sensor)
         times, rates = _clock(name, len(values), sensor, sampling_rate, time, offset)
+        if name == "accel":
+            values, lacking = without_unmeasured(values, rates["sampling_rate"])
+            noted |= lacking
         dim = f"time_{name}"
         coords[dim] = (dim, times, {"units": "s"})
         if sensor.channels == "axis":
@@ -115,7 +131,7 @@ def make_recording(
         elif sensor.channels == "wavelength":
             coords["wavelength"] = ("wavelength", np.array(_wavelength_names(wavelengths, values.shape[1])))
         dims = (dim,) if sensor.channels is None else (dim, sensor.channels)
-        variables[name] = (dims, values, {"units": sensor.units or (units or {}).get(name, "a.u."), **rates})
+        variables[name] = (dims, values, {"units": sensor.units or (units or {}).get(name, "a.u."), **rates, **noted})
     if tag is not None:
         times = np.sort(np.asarray(tag, dtype=np.float64).ravel())
         coords["time_tag"] = ("time_tag", times, {"units": "s"})
@@ -126,12 +142,12 @@ def make_recording(
 
 
 def measured_rate(times) -> float:
-    """Sampling rate in Hz of increasing `times` (s), from the intervals that are not gaps; NaN below two samples."""
-    steps = np.diff(np.asarray(times, dtype=np.float64))
-    if not len(steps):
-        return math.nan
-    mean = float(np.mean(steps[steps <= 1.8 * np.median(steps)]))
-    return 1.0 / mean if mean > 0 else math.nan
+    """Sampling rate in Hz of `times` (s) that do not decrease: count over span in unbroken stretches.
+
+    Neither jitter, nor packets of samples that share a stamp, nor lost samples, gaps and copies bend it, see
+    `biosig.signals.even_clock`. Where the rate changes, that of most samples. NaN below two distinct times.
+    """
+    return rate_of(np.ascontiguousarray(times, dtype=np.float64))[0]
 
 
 def validate(recording: xr.Dataset) -> xr.Dataset:
@@ -182,10 +198,18 @@ def iso_time(unix_seconds: float) -> str:
     return datetime.fromtimestamp(unix_seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
-def _as_samples(name: str, raw, sensor: Sensor) -> np.ndarray:
+def _as_samples(name: str, raw, sensor: Sensor) -> tuple[np.ndarray, dict[str, Any]]:
+    """Samples of a sensor, and what was done to them."""
+    noted: dict[str, Any] = {}
     try:
+        given = np.asarray(filled(raw))
+        if sensor.channels == "wavelength" or name == "ecg":
+            given, constants = centred(given.T)
+            given = given.T
+            if constants.any():
+                noted["offset_removed"] = float(constants) if constants.size == 1 else constants.tolist()
         with np.errstate(over="ignore"):
-            values = np.array(raw, dtype=np.float32 if sensor.float_bits == 32 else np.float64, order="C")
+            values = np.array(given, dtype=np.float32 if sensor.float_bits == 32 else np.float64, order="C")
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} cannot be read as numbers: {error}") from None
     if name == "ppg" and values.ndim == 1:
@@ -196,7 +220,7 @@ def _as_samples(name: str, raw, sensor: Sensor) -> np.ndarray:
         turned = values.ndim == 2 and values.shape[0] == (n_channels or 1)
         raise ValueError(f"{name} has shape {values.shape}; expected {wanted}" + (": transpose it" if turned else ""))
     values[~np.isfinite(values)] = np.nan
-    return values
+    return values, noted
 
 
 def _of_sensor(given, name: str):
@@ -210,7 +234,7 @@ def _clock(name: str, n: int, sensor: Sensor, sampling_rate, time, offset) -> tu
         times = np.array(times, dtype=np.float64)
         if times.shape != (n,):
             raise ValueError(f"time of {name} has shape {times.shape}; expected one time for each sample: ({n},)")
-        return times, ({"sampling_rate": measured_rate(times)} if sensor.regular else {})
+        return times, ({"sampling_rate": _rate_or_warning(name, times)} if sensor.regular else {})
     rate = _of_sensor(sampling_rate, name)
     if rate is None or not sensor.regular:
         fix = f"sampling_rate={{{name!r}: ...}} (Hz) or time" if sensor.regular else "time"
@@ -218,6 +242,21 @@ def _clock(name: str, n: int, sensor: Sensor, sampling_rate, time, offset) -> tu
     rate = check_sampling_rate(rate, f"sampling_rate of {name}")
     first = float((offset or {}).get(name, 0.0))
     return first + np.arange(n) / rate, {"sampling_rate": rate, "nominal_rate": rate}
+
+
+def _rate_or_warning(name: str, times: np.ndarray) -> float:
+    if not is_sorted(times) or not np.isfinite(times).all():
+        return math.nan  # `validate` says what is wrong
+    rate, steady = rate_of(times)
+    if not steady:
+        warnings.warn(
+            f"the time stamps of {name} follow no steady clock ({rate:.4g} samples per second received; samples taken "
+            "at uneven times, or lost without a trace under the jitter): they are used as they are; where the device "
+            f"samples evenly, give sampling_rate={{{name!r}: ...}} (Hz) in place of time",
+            UserWarning,
+            stacklevel=4,
+        )
+    return rate
 
 
 def _wavelength_names(names: Sequence[str] | None, n: int) -> list[str]:
@@ -270,10 +309,27 @@ def _validate_times(holder, dim: str, *, strictly: bool) -> None:
     if not np.isfinite(times).all():
         raise ValueError(f"time coordinate {dim} has {int((~np.isfinite(times)).sum())} missing times; expected none")
     steps = np.diff(times)
-    wrong = np.flatnonzero(steps <= 0 if strictly else steps < 0)
-    if len(wrong):
-        at = int(wrong[0])
+    wrong = np.flatnonzero(steps < 0)
+    if len(wrong) or (strictly and len(times) > 1 and times[-1] <= times[0]):
+        at = int(wrong[0]) if len(wrong) else 0
+        many = f"{len(wrong)} such places" if len(wrong) else "all times are the same"
         raise ValueError(
             f"time coordinate {dim} does not increase at sample {at + 1} ({times[at]:.6f} s, then "
-            f"{times[at + 1]:.6f} s; {len(wrong)} such places); expected increasing times: sort them, drop repeats"
+            f"{times[at + 1]:.6f} s; {many}); expected times that do not go back: sort the samples by time, or split "
+            "the recording where its clock was set back"
+        )
+    if strictly and not steps.all():
+        _refuse_copies(holder, dim, np.flatnonzero(steps == 0) + 1)
+
+
+def _refuse_copies(variable: xr.DataArray, dim: str, repeats: np.ndarray) -> None:
+    """Samples may share a time stamp (packets do), but a log that was written twice is refused."""
+    if len(repeats) > 0.5 * variable.sizes[dim]:
+        return
+    values = variable.transpose(dim, ...).values.reshape(variable.sizes[dim], -1)
+    same = (values[repeats] == values[repeats - 1]).all(axis=1)
+    if same.all():
+        raise ValueError(
+            f"time coordinate {dim} repeats at sample {repeats[0]}: {len(repeats)} samples are exact copies of the "
+            "sample before them (same time, same values); expected each sample once: drop the copies"
         )

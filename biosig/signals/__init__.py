@@ -1,6 +1,7 @@
 """Recordings become windows: resampling, filters, quality, segmentation."""
 
 from biosig.signals.calibration import Calibration, calibrate
+from biosig.signals.clocks import even_clock
 from biosig.signals.cutting import cut, normalise_windows
 from biosig.signals.envelope import band_envelope
 from biosig.signals.filters import bandpass, estimate_gravity, remove_gravity
@@ -21,6 +22,7 @@ __all__ = [
     "calibrate",
     "cut",
     "estimate_gravity",
+    "even_clock",
     "non_wear",
     "normalise_windows",
     "orientation_free",

@@ -13,6 +13,7 @@ from biosig_kernels.threads import n_threads
 from biosig_kernels.windows import complete_windows, count_clipped, window_means
 
 from biosig.signals._grid import GridReader
+from biosig.signals._stretches import StretchReader
 from biosig.signals.cutting import cut_at
 from biosig.signals.filters import filter_values, settling
 from biosig.signals.gate import Gate
@@ -37,7 +38,7 @@ class Scale(NamedTuple):
 class Plan(NamedTuple):
     """What does not change from block to block."""
 
-    readers: dict[str, GridReader]
+    readers: dict[str, GridReader | StretchReader]
     scales: dict[str, Scale]
     starts: np.ndarray  # first grid sample of each window
     non_wear: np.ndarray  # share of each window without wear

@@ -56,8 +56,7 @@ def interpolator(rate: float, target_rate: float, first: float, dtype: np.dtype)
     none = np.zeros(1, np.int64)
     if abs(float(exact) - step) > SAME_RATIO * step:
         n_phases = max(64, math.ceil(MOST_PHASES * min(1.0, 1 / step)))
-        fractions = np.arange(n_phases + 1) / n_phases
-        return Interpolator(Clock(0, 0, 0, none, none, first, step), _weights(fractions, 1 / step, dtype))
+        return Interpolator(Clock(0, 0, 0, none, none, first, step), _phases(n_phases, 1 / step, dtype))
     up, down = exact.denominator, exact.numerator
     whole = math.floor(first)
     fractions = (first - whole) + np.arange(up) / up
@@ -67,6 +66,11 @@ def interpolator(rate: float, target_rate: float, first: float, dtype: np.dtype)
     table = np.array([[1, 0]], dtype) if same_grid else _weights(fractions, 1 / step, dtype)
     near = carry + (fractions >= 0.5)
     return Interpolator(Clock(whole, up, down, carry, near, first, step), table)
+
+
+@lru_cache(maxsize=32)
+def _phases(n_phases: int, ratio: float, dtype: np.dtype) -> np.ndarray:
+    return _weights(np.arange(n_phases + 1) / n_phases, ratio, dtype)
 
 
 def _weights(fractions: np.ndarray, ratio: float, dtype: np.dtype) -> np.ndarray:

@@ -76,14 +76,19 @@ class GridReader:
         What `steady_clock` tells of the time stamps.
     dtype : dtype
         float32 or float64, of the values that are returned.
+    counts : ndarray of int64, shape (n_in,), optional
+        Which tick of an even clock each sample belongs to, from 0 on; ticks without a sample are missing. All in a row
+        by default.
     """
 
-    def __init__(self, times, values, target_rate, start, max_gap, clock, *, dtype=np.float32):
+    def __init__(self, times, values, target_rate, start, max_gap, clock, *, dtype=np.float32, counts=None):
         self.times, self.values, self.dtype = times, values, np.dtype(dtype)
         self.rate, self.even = clock
         self.first_time = float(times[0])
         self.max_gap = max_gap
-        self.n_in = times.size if self.even else max(1, math.floor((times[-1] - times[0]) * self.rate + 0.5) + 1)
+        self.counts = counts if counts is not None and counts[-1] != times.size - 1 else None
+        n_ticks = times.size if self.counts is None else int(counts[-1]) + 1
+        self.n_in = n_ticks if self.even else max(1, math.floor((times[-1] - times[0]) * self.rate + 0.5) + 1)
         self.most = max_gap * self.rate + 1e-6 if self.even else 0.0  # of uneven stamps, gaps were bridged before
         self.how = interpolator(self.rate, target_rate, (start - self.first_time) * self.rate, self.dtype)
         step, first = self.how.clock.step, self.how.clock.first
@@ -104,7 +109,7 @@ class GridReader:
         part = out if (begin, end) == (j0, j1) else np.empty((len(out), end - begin), self.dtype)
         inner = measured[begin - j0 : end - j0]
         if self.even:
-            piece = self._raw(lo, hi)
+            piece = self._ticks(lo, hi)
             mark_measured(piece, lo, self.how.clock, begin, inner)
         else:
             piece, times, finite = self._even_out(lo, hi)
@@ -137,7 +142,11 @@ class GridReader:
         clock = self.how.clock
         lo, hi = clock.first + j0 * clock.step - 0.5, clock.first + j1 * clock.step - 0.5
         if self.even:
-            return (min(max(math.ceil(lo), 0), self.n_in), min(max(math.ceil(hi), 0), self.n_in))
+            ticks = min(max(math.ceil(lo), 0), self.n_in), min(max(math.ceil(hi), 0), self.n_in)
+            if self.counts is None:
+                return ticks
+            a, b = np.searchsorted(self.counts, ticks)
+            return int(a), int(b)
         edges = self.first_time + np.array([lo, hi]) / self.rate
         a, b = np.searchsorted(self.times, edges)
         return int(a), int(b)
@@ -145,6 +154,15 @@ class GridReader:
     def _raw(self, lo: int, hi: int) -> np.ndarray:
         with np.errstate(over="ignore"):  # beyond float32 is infinite, so missing
             return np.ascontiguousarray(self.values[:, lo:hi], dtype=self.dtype)
+
+    def _ticks(self, lo: int, hi: int) -> np.ndarray:
+        """Samples of the ticks ``lo:hi``, NaN where one is lost."""
+        if self.counts is None:
+            return self._raw(lo, hi)
+        a, b = np.searchsorted(self.counts, [lo, hi])
+        ticks = np.full((len(self.values), hi - lo), np.nan, self.dtype)
+        ticks[:, self.counts[a:b] - lo] = self._raw(int(a), int(b))
+        return ticks
 
     def _even_out(self, lo: int, hi: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Samples ``lo:hi`` of the even clock, the time stamps about them, and which of these were measured."""

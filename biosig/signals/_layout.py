@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from biosig._checks import check_sampling_rate
+from biosig._checks import check_sampling_rate, filled
 
 
 class Rows(NamedTuple):
@@ -25,7 +25,7 @@ def as_rows(data, sampling_rate=None, *, name: str = "data") -> Rows:
     """Take an ndarray (time last) or a DataArray (a dimension ``time*`` or ``sample``) apart into rows.
 
     float32 stays float32 whatever its byte order, and numbers of up to two bytes become float32, which holds them
-    exactly; every other kind of number becomes float64.
+    exactly; every other kind of number becomes float64. Masked samples become NaN.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def as_rows(data, sampling_rate=None, *, name: str = "data") -> Rows:
             sampling_rate = data.attrs.get("sampling_rate")
         values = np.moveaxis(np.asarray(data.values), axis, -1)
     else:
-        values, axis = np.asarray(data), -1
+        values, axis = np.asarray(filled(data)), -1
     if values.dtype.kind not in "fiub":
         raise ValueError(f"{name} holds {values.dtype} values; expected real numbers")
     if values.ndim == 0 or values.shape[-1] == 0:

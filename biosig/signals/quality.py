@@ -9,7 +9,7 @@ from biosig_kernels.gaps import bridge_rows
 from biosig_kernels.spectra import pulse_rows, taper_rows
 from biosig_kernels.threads import over_rows
 
-from biosig._checks import check_sampling_rate
+from biosig._checks import centred, check_sampling_rate
 from biosig.signals._layout import as_rows
 
 BAND = (0.5, 8.0)  # Hz, all that counts as pulse or noise
@@ -60,6 +60,7 @@ def bridged(values, n_jobs=None):
     Returns the rows in float32, the marks of missing samples, and per row the share of missing samples and 1.0 where
     the row is flat, else 0.0.
     """
+    values = centred(values)[0]
     filled = np.empty(values.shape, np.float32)
     missing = np.empty(values.shape, np.bool_)
     levels = np.empty((len(values), 2))

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import xarray as xr
+from biosig_kernels.threads import over_rows
 from biosig_kernels.timestamps import is_even, is_sorted
 
 from biosig._checks import check_sampling_rate
-from biosig.signals._clock import interpolator, resample_values
+from biosig.signals._clock import PIECE, interpolator, resample_values
 from biosig.signals._grid import CLOCK_JITTER, STAMP_JITTER, GridReader, steady_clock
 from biosig.signals._layout import as_rows
+from biosig.signals._stretches import find_clock, joined, make_reader, parts_with_samples
 
 MOST_SAMPLES = 1 << 33  # of one output row; more is a mistake in a rate or a time stamp
 
+HOLE = 60.0  # s; longer ones are not filled with NaN
+EDGE = 1.0  # s of NaN that is left of them on either side
+FULL = 1 << 22  # samples, up to which any even grid is laid
 
-def resample(data, *, target_rate, sampling_rate=None, max_gap=0.5, n_jobs=None):
+
+def resample(data, *, target_rate, sampling_rate=None, max_gap=0.5, evenly=True, n_jobs=None):
     """Change the sampling rate along the time axis, without aliases.
 
     Windowed-sinc interpolation: flat within 0.01 dB up to 90 % of the lower Nyquist rate, at least 100 dB down from
@@ -31,10 +38,13 @@ def resample(data, *, target_rate, sampling_rate=None, max_gap=0.5, n_jobs=None)
         Hz; any number, not only a multiple.
     sampling_rate : float, optional
         Hz; may be omitted for a DataArray with the attribute ``sampling_rate``. A DataArray whose time coordinate is
-        uneven (jitter of more than half a sample, or gaps) is read by its time stamps, as in `resample_irregular`.
+        uneven (jitter of more than half a sample, or gaps) is read by its time stamps.
     max_gap : float, default 0.5
         Seconds. NaN gaps up to this length are bridged by a straight line; in longer ones, and before the first and
         after the last finite sample, output samples whose nearest input sample is missing are NaN.
+    evenly : bool, default True
+        Whether an uneven time coordinate is put on the device's own clock first, see `even_clock`. Otherwise samples
+        are read at their stamps, as in `resample_irregular`.
     n_jobs : int, optional
         Threads; None or -1 for all cores.
 
@@ -42,7 +52,9 @@ def resample(data, *, target_rate, sampling_rate=None, max_gap=0.5, n_jobs=None)
     -------
     ndarray, shape (..., n_out), or xarray.DataArray
         A DataArray has a new time coordinate, and `target_rate` in its attribute ``sampling_rate``. At both ends the
-        signal is continued by point reflection about the end sample.
+        signal is continued by point reflection about the end sample. Where stamps were put on the device's clock, the
+        attributes ``clock``, ``jitter_ms``, ``n_lost`` and ``n_gaps`` say what was done, see `even_clock`. Holes of
+        more than a minute are not filled: a second of NaN on either side remains, and the time coordinate jumps.
 
     Raises
     ------
@@ -59,13 +71,13 @@ def resample(data, *, target_rate, sampling_rate=None, max_gap=0.5, n_jobs=None)
     values, rate, start = rows.values, rows.sampling_rate, 0.0
     if rows.time is not None:
         start = float(rows.time[0])
-        if not is_even(rows.time, rate, CLOCK_JITTER):
-            values, start = _by_stamps(rows, target_rate, max_gap, n_jobs)
-            return _rebuild(data, rows, values, start, target_rate)
+        if not is_even(rows.time, rate, CLOCK_JITTER if evenly else STAMP_JITTER):
+            values, times, record = _by_stamps(rows, target_rate, max_gap, bool(evenly), n_jobs)
+            return _rebuild(data, rows, values, times, target_rate, record)
     n_out = _whole(values.shape[1] * target_rate / rate)
     how = interpolator(rate, target_rate, 0.0, values.dtype)
     values = resample_values(values, how, n_out, max_gap * rate + 1e-6, n_jobs)
-    return _rebuild(data, rows, values, start, target_rate)
+    return _rebuild(data, rows, values, start + np.arange(n_out) / target_rate, target_rate, {})
 
 
 def resample_irregular(timestamps, values, target_rate, *, start=None, n_samples=None, max_gap=0.5, n_jobs=None):
@@ -118,6 +130,7 @@ def resample_irregular(timestamps, values, target_rate, *, start=None, n_samples
     start = float(times.min()) if start is None else _finite(start, "start")
     if n_samples is None:
         n_samples = _whole((times.max() - start) * target_rate + 0.5 + 1e-6, least=0)
+        _refuse_far_off(np.sort(times), n_samples)
     elif isinstance(n_samples, bool) or not isinstance(n_samples, (int, np.integer)) or n_samples < 0:
         raise ValueError(f"n_samples is {n_samples!r}; expected a whole number, zero or more")
     times, values = sort_by_time(times, rows.values)
@@ -155,32 +168,87 @@ def _finite(value, name: str) -> float:
     return seconds
 
 
-def _whole(samples: float, least: int = 1) -> int:
-    if samples > MOST_SAMPLES:
+def _whole(samples: float, least: int = 1, most: int | None = MOST_SAMPLES) -> int:
+    if most is not None and samples > most:
         raise ValueError(
             f"the output would have {samples:.3g} samples a row; check the rates, and the time stamps for one far off"
         )
     return max(least, math.floor(samples + 0.5))
 
 
-def _by_stamps(rows, target_rate: float, max_gap: float, n_jobs):
-    """Rows of a DataArray whose clock is uneven, and the time they begin at."""
+def parts_on_own_clock(data: xr.DataArray) -> list[xr.DataArray] | None:
+    """Parts of a signal on the device's own clock, where its time stamps are none; None where they are.
+
+    Parts lie more than a minute apart; NaN fills what is missing in them.
+    """
+    dim = next((str(d) for d in data.dims if str(d).startswith("time")), None)
+    if dim is None or dim not in data.coords or data.sizes[dim] < 2:
+        return None
+    times = np.asarray(data[dim].values, dtype=np.float64)
+    if not np.isfinite(times).all() or times.min() == times.max():
+        return None  # `as_rows` says what is wrong
+    rate = data.attrs.get("sampling_rate")
+    if isinstance(rate, float) and rate > 0 and is_even(times, rate, CLOCK_JITTER):
+        return None
+    own = find_clock(np.sort(times), True)
+    if own.even:
+        return None
+    even = resample(data, target_rate=own.rate, sampling_rate=own.rate)
+    breaks = np.flatnonzero(np.diff(even[dim].values) > 1.5 / own.rate) + 1
+    edges = [0, *breaks.tolist(), even.sizes[dim]]
+    return [even.isel({dim: slice(a, b)}) for a, b in pairwise(edges)]
+
+
+def _refuse_far_off(times: np.ndarray, n_samples: int) -> None:
+    """Refuse to lay an even grid over a span that the samples hardly fill."""
+    if n_samples < FULL or n_samples < 1000 * times.size:
+        return
+    steps = np.diff(times)
+    at = int(np.argmax(steps))
+    raise ValueError(
+        f"the time stamps jump from {times[at]:.6g} s to {times[at + 1]:.6g} s, so there would be {n_samples:.3g} "
+        f"output samples for {times.size} given; give start and n_samples, or resample the parts before and after it"
+    )
+
+
+def _by_stamps(rows, target_rate: float, max_gap: float, evenly: bool, n_jobs):
+    """Rows of a DataArray whose clock is uneven, their times and what was done to the clock."""
     if rows.time.min() == rows.time.max():
         raise ValueError(f"the coordinate {rows.dim} has a single time, {rows.time[0]:g} s; two or more are needed")
     times, values = sort_by_time(rows.time, rows.values)
-    start = float(times[0])
-    clock = steady_clock(times, CLOCK_JITTER)
-    n_out = _whole((times[-1] - start + 1 / clock[0]) * target_rate)
-    reader = GridReader(times, values, target_rate, start, max_gap, clock, dtype=values.dtype)
-    return reader.read_all(n_out, n_jobs), start
+    clock = find_clock(times, evenly)
+    start = float(clock.times[0])
+    reader = make_reader(clock, values, target_rate, start, max_gap, values.dtype)
+    n_out = _whole((clock.times[-1] - start + min(1 / clock.rate, EDGE)) * target_rate, most=None)
+    ranges = []
+    for first, last in parts_with_samples(clock.times, HOLE):
+        a = math.floor((first - start - (0 if first == start else EDGE)) * target_rate)
+        b = math.ceil((last - start + EDGE) * target_rate)
+        ranges.append((max(a, 0), min(b, n_out) if last < clock.times[-1] else n_out))
+    ranges = joined(ranges)
+    edges = np.append(0, np.cumsum([b - a for a, b in ranges]))
+    out = np.empty((len(values), _whole(edges[-1])), values.dtype)
+    pieces = [
+        (at + j - a, j, min(j + PIECE, b))
+        for at, (a, b) in zip(edges[:-1].tolist(), ranges, strict=True)
+        for j in range(a, b, PIECE)
+    ]
+
+    def work(begin: int, end: int) -> None:
+        for at, j0, j1 in pieces[begin:end]:
+            out[:, at : at + j1 - j0] = reader.read(j0, j1)[0]
+
+    over_rows(work, len(pieces), n_jobs)
+    times = start + np.concatenate([np.arange(a, b) for a, b in ranges]) / target_rate
+    return out, times, clock.record
 
 
-def _rebuild(data, rows, values, start, target_rate):
+def _rebuild(data, rows, values, times, target_rate, record):
     restored = rows.restore(values)
     if not isinstance(data, xr.DataArray):
         return restored
     coords = {k: c for k, c in data.coords.items() if rows.dim not in c.dims}
     if rows.time is not None:
-        coords[rows.dim] = start + np.arange(values.shape[-1]) / target_rate
-    attrs = {**data.attrs, "sampling_rate": target_rate}
+        coords[rows.dim] = times
+    attrs = {**data.attrs, "sampling_rate": target_rate, **record}
     return xr.DataArray(restored, coords=coords, dims=data.dims, attrs=attrs, name=data.name)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 from biosig_kernels.threads import over_rows
+from biosig_kernels.timestamps import is_sorted
 from biosig_kernels.windows import span_moments
 
-from biosig._checks import check_sampling_rate
+from biosig._checks import check_sampling_rate, filled
+from biosig.recordings.unmeasured import without_unmeasured
+from biosig.signals._stretches import parts_with_samples
 
 STEP = 900.0  # s, the finest that wear is told
 LENGTH = 3600.0  # s that must look unworn
 MAX_SD = 0.013  # g, of an axis that does not move
 MAX_RANGE = 0.05  # g
+MOST_QUARTERS = 10_000_000  # 285 years
 FLAT_TOP = 3  # equal samples in a row that a scale's end makes
 NEARLY = 0.999  # of the declared scale, where rounding and units may have moved its end
 SMALLEST_SCALE = 1.5  # g; no sensor has less, so what ends below was not cut off
@@ -42,7 +46,12 @@ def non_wear(data, sampling_rate=None, *, n_jobs=None):
     Raises
     ------
     ValueError
-        For other shapes and an unknown sampling rate.
+        For other shapes and an unknown sampling rate, and for time stamps that span centuries.
+
+    Notes
+    -----
+    Quarters follow the time stamps of a DataArray where these do not simply follow its rate. Exact zeros and stuck
+    values are missing, see `biosig.recordings.make_recording`.
 
     References
     ----------
@@ -51,8 +60,59 @@ def non_wear(data, sampling_rate=None, *, n_jobs=None):
     8(4), 2013.
     """
     values, rate = accelerometer(data, sampling_rate)
-    edges = np.minimum(np.arange(-(-len(values) // (STEP * rate)) + 1) * STEP * rate, len(values))
-    return unworn(moments(values, np.floor(edges + 0.5).astype(np.int64), n_jobs))
+    values, _ = without_unmeasured(values, rate)
+    times = _stamps(data, rate)
+    if times is None:
+        edges = np.minimum(np.arange(-(-len(values) // (STEP * rate)) + 1) * STEP * rate, len(values))
+        return unworn(moments(values, np.floor(edges + 0.5).astype(np.int64), n_jobs))
+    if not is_sorted(times):
+        order = np.argsort(times, kind="stable")
+        times, values = times[order], values[order]
+    number, edges = quarters(times)
+    if number[-1] >= MOST_QUARTERS:
+        raise ValueError(
+            f"the time stamps of data span {times[-1] - times[0]:.3g} s; expected less than {MOST_QUARTERS * STEP:.3g} "
+            "s: look for one far off"
+        )
+    verdict = np.full(int(number[-1]) + 1, np.nan)
+    verdict[number] = unworn_quarters(number, moments(values, edges, n_jobs))
+    return verdict
+
+
+def _stamps(data, rate: float) -> np.ndarray | None:
+    """Time stamps (s) of a DataArray, where they do not simply follow its rate."""
+    if not isinstance(data, xr.DataArray):
+        return None
+    dim = next(str(d) for d in data.dims if str(d).startswith("time"))
+    if dim not in data.coords or not data.sizes[dim]:
+        return None
+    times = np.ascontiguousarray(data.coords[dim].values, dtype=np.float64)
+    if not np.isfinite(times).all():
+        raise ValueError(f"the coordinate {dim} of data holds times that are not finite; drop them")
+    return None if abs((times[-1] - times[0]) * rate - (times.size - 1)) < rate and is_sorted(times) else times
+
+
+def quarters(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Quarters of an hour since the first of the sorted `times` (s) that hold samples, and their first samples.
+
+    Returns the numbers (n,) and the edges (n + 1,); work follows the samples, not the span.
+    """
+    number: list[np.ndarray] = []
+    for first, last in parts_with_samples(times, STEP):
+        each = np.arange(np.floor((first - times[0]) / STEP), np.floor((last - times[0]) / STEP) + 1)
+        each = each[each > number[-1][-1]] if number else each
+        if each.size:
+            number.append(each)
+    numbers = np.concatenate(number)
+    edges = np.append(np.searchsorted(times, times[0] + numbers * STEP), times.size)
+    held = np.diff(edges) > 0
+    return numbers[held].astype(np.int64), np.append(edges[:-1][held], times.size)
+
+
+def unworn_quarters(number: np.ndarray, each: np.ndarray) -> np.ndarray:
+    """As `unworn`, for quarters of any `number`; those in between hold no samples."""
+    parts = np.split(np.arange(len(number)), np.flatnonzero(np.diff(number) > 1) + 1)
+    return np.concatenate([unworn(each[part]) for part in parts]) if len(number) else np.empty(0)
 
 
 def accelerometer(data, sampling_rate) -> tuple[np.ndarray, float]:
@@ -65,7 +125,7 @@ def accelerometer(data, sampling_rate) -> tuple[np.ndarray, float]:
             sampling_rate = data.attrs.get("sampling_rate")
         values = data.transpose(named[0], ...).values
     else:
-        values = np.asarray(data)
+        values = np.asarray(filled(data))
         if values.ndim == 2:
             values = values.T
     if values.ndim != 2 or values.shape[1] != 3 or values.dtype.kind not in "fiub":

@@ -7,14 +7,15 @@ import math
 import numpy as np
 import xarray as xr
 
-from biosig._checks import check_sampling_rate
+from biosig._checks import centred, check_sampling_rate, filled
+from biosig.recordings.unmeasured import without_unmeasured
 from biosig.signals._blocks import GRAVITY_ORDER, Plan, Scale, all_blocks
-from biosig.signals._grid import CLOCK_JITTER, GridReader, steady_clock
+from biosig.signals._stretches import find_clock, make_reader, windows_with_samples
 from biosig.signals.cutting import whole_samples
 from biosig.signals.filters import check_edges
 from biosig.signals.gate import Gate, tally
 from biosig.signals.resampling import check_max_gap, sort_by_time
-from biosig.signals.wear import FLAT_TOP, STEP, moments, scale_ends, unworn
+from biosig.signals.wear import FLAT_TOP, STEP, moments, quarters, scale_ends, unworn_quarters
 
 
 def segment(
@@ -26,6 +27,7 @@ def segment(
     gravity_cutoff=0.5,
     max_gap=0.5,
     across_gaps=False,
+    evenly=True,
     gate=None,
     n_jobs=None,
 ):
@@ -54,6 +56,9 @@ def segment(
     across_gaps : bool, default False
         Whether to keep windows in which samples are missing for good (NaN). Otherwise they are left out, and counted
         in the attribute ``n_across_gaps``.
+    evenly : bool, default True
+        Whether time stamps that jitter or come in packets are put on the device's own clock first, see
+        `biosig.signals.even_clock`. Otherwise samples are read at their stamps, as they are.
     gate : Gate, optional
         Return only the windows it lets pass; those it refuses never take up memory. Without it all are returned, and
         `Gate.mask` decides later.
@@ -74,7 +79,18 @@ def segment(
         ``posture(window, axis)``: angle of each axis above the horizontal, degrees (three axes only).
 
         Attributes: sampling_rate (Hz), length, stride (s), gravity_cutoff (Hz), n_across_gaps (windows left out
-        because of gaps), device and source. With a `gate` also what `Gate.coverage` tells of the windows it judged.
+        because of gaps), n_without_samples (windows that would lie where no sensor has any sample, so that the work
+        follows the samples and not the span of the clock), device and source. All starts lie on one grid from the
+        first shared sample on. With a `gate` also what `Gate.coverage` tells of the windows it judged.
+
+        On a sensor whose stamps were no steady clock: clock ("device", or "stamps" where none was found and for
+        ``evenly=False``), jitter_ms (standard deviation of the stamps about the device's clock), n_lost (samples) and
+        n_gaps (places where they were lost, or the clock jumped). On ``accel``, n_zero and n_stuck count samples that
+        were exactly zero on all axes or stuck, which are missing.
+
+        ``valid`` counts the grid points whose nearest sample was measured: where every second sample is missing it is
+        0.5, with every fourth 0.75, whether samples are NaN or absent from a clock that goes on. Gaps above 30 s are
+        never bridged where stamps were put on the device's clock.
 
         A sample is clipped at or beyond the declared range, else at the greatest magnitude of the recording (1.5 g or
         more; of PPG at either extreme of its own row) where three or more such samples stand in a row.
@@ -94,36 +110,48 @@ def segment(
     gravity_cutoff = float(gravity_cutoff) if isinstance(gravity_cutoff, (int, float)) else gravity_cutoff
     if "accel" in signals:
         (gravity_cutoff,) = check_edges((gravity_cutoff,), GRAVITY_ORDER, rate)
-    clocks = {name: steady_clock(t, CLOCK_JITTER) for name, (t, _, _) in signals.items()}
-    begin, end = _shared_time({name: (t, clocks[name][0]) for name, (t, _, _) in signals.items()})
-    n_grid = math.floor((end - begin) * rate + 1e-6)
+    clocks = {name: find_clock(t, bool(evenly)) for name, (t, _, _) in signals.items()}
+    noted = {name: clock.record for name, clock in clocks.items()}
+    signals = {name: (clocks[name].times, v, coord) for name, (_, v, coord) in signals.items()}
+    if "accel" in signals:
+        times, values, coord = signals["accel"]
+        values, lacking = without_unmeasured(values, clocks["accel"].rate)
+        signals["accel"], noted["accel"] = (times, values, coord), noted["accel"] | lacking
+    begin, end = _shared_time({name: (t, clocks[name].rate) for name, (t, _, _) in signals.items()})
+    # A regression knows the ends of a recording within a fraction of a sample, which must not cost the last window.
+    slack = 0.5 if any(clock.device for clock in clocks.values()) else 1e-6
+    n_grid = math.floor((end - begin) * rate + slack)
     if n_grid < n_samples:
         raise ValueError(
             f"the recording has {end - begin:.1f} s in common to {' and '.join(signals)}; "
             f"a window of length={n_samples / rate:g} s needs at least that much: use a shorter length"
         )
-    starts = np.arange((n_grid - n_samples) // n_stride + 1) * n_stride
-    readers = {n: GridReader(t, v.T, rate, begin, max_gap, clocks[n]) for n, (t, v, _) in signals.items()}
+    n_windows = (n_grid - n_samples) // n_stride + 1
+    held = windows_with_samples([t for t, _, _ in signals.values()], begin, rate, n_samples, n_stride, n_windows)
+    starts = held * n_stride
+    readers = {n: make_reader(clocks[n], v.T, rate, begin, max_gap) for n, (t, v, _) in signals.items()}
     scales, non_wear = {}, np.full(len(starts), np.nan)
     for name, (times, values, _) in signals.items():
         span = _declared_range(recording[name]) if name == "accel" else None
-        quarters = np.arange(math.floor((times[-1] - times[0]) / STEP) + 1)
-        edges = np.append(np.searchsorted(times, times[0] + quarters * STEP), len(times))
+        number, edges = quarters(times)
         each = moments(values, edges, n_jobs)
         low, high = scale_ends(each, span, acceleration=name == "accel")
         reached = ((each[..., 3] <= low) | (each[..., 4] >= high)).any(axis=1)
         scales[name] = Scale(low, high, 1 if span is not None else FLAT_TOP, edges, np.append(0, np.cumsum(reached)))
         if name == "accel":
-            non_wear = _share_unworn(unworn(each), begin + starts / rate - times[0], n_samples / rate)
+            non_wear = _share_unworn(
+                number, unworn_quarters(number, each), begin + starts / rate - times[0], n_samples / rate
+            )
     plan = Plan(readers, scales, starts, non_wear, n_samples, n_grid, rate, gravity_cutoff, bool(across_gaps), gate)
     columns, cuts, passed = all_blocks(plan, n_jobs)
     n_judged = len(next(iter(passed.values())))
     attrs = {k: recording.attrs[k] for k in ("device", "source", "start_time") if k in recording.attrs}
     attrs |= {"sampling_rate": rate, "length": n_samples / rate, "stride": n_stride / rate}
     attrs |= {"gravity_cutoff": gravity_cutoff, "n_across_gaps": len(starts) - n_judged}
+    attrs |= {"n_without_samples": n_windows - len(starts)}
     if gate is not None:
         attrs |= tally(passed, n_judged)
-    return _dataset(recording, signals, begin, rate, columns, starts, cuts, attrs)
+    return _dataset(recording, signals, noted, begin, rate, columns, starts, cuts, attrs)
 
 
 def _signals(recording) -> dict[str, tuple[np.ndarray, np.ndarray, xr.Variable]]:
@@ -144,7 +172,7 @@ def _signals(recording) -> dict[str, tuple[np.ndarray, np.ndarray, xr.Variable]]
             )
         row_dim = next(d for d in signal.dims if d != time_dim)
         times = np.asarray(signal[time_dim].values)
-        values = signal.transpose(time_dim, row_dim).values
+        values = filled(signal.transpose(time_dim, row_dim).values)
         if times.dtype.kind not in "fiu" or values.dtype.kind not in "fiub":
             raise ValueError(
                 f"{name} holds {values.dtype} and its time {times.dtype}; expected numbers, time in seconds"
@@ -154,6 +182,8 @@ def _signals(recording) -> dict[str, tuple[np.ndarray, np.ndarray, xr.Variable]]
             raise ValueError(
                 f"{name} has {times.size} samples; its time stamps must be finite and at least two distinct"
             )
+        if name == "ppg":
+            values = centred(values.T)[0].T
         if values.dtype.type not in (np.float32, np.float64) or not values.dtype.isnative:
             with np.errstate(over="ignore"):  # beyond float32 is infinite, so missing
                 values = values.astype(np.float32)
@@ -184,10 +214,10 @@ def _declared_range(signal: xr.DataArray) -> float | None:
     return end if math.isfinite(end) and end > 0 else None
 
 
-def _share_unworn(verdict: np.ndarray, starts: np.ndarray, length: float) -> np.ndarray:
-    """Share of windows that lies in quarters of an hour without wear; NaN where that cannot be told."""
+def _share_unworn(number: np.ndarray, verdict: np.ndarray, starts: np.ndarray, length: float) -> np.ndarray:
+    """Share of windows that lies in quarters (`number`) without wear; NaN where that is not known."""
     share, known = np.zeros(len(starts)), np.zeros(len(starts), np.bool_)
-    for i, unworn_here in enumerate(verdict):
+    for i, unworn_here in zip(number.tolist(), verdict, strict=True):
         if np.isnan(unworn_here):
             continue
         first, last = np.searchsorted(starts, [i * STEP - length, (i + 1) * STEP])
@@ -198,12 +228,12 @@ def _share_unworn(verdict: np.ndarray, starts: np.ndarray, length: float) -> np.
     return np.where(known, np.minimum(share, 1.0), np.nan)
 
 
-def _dataset(recording, signals, begin: float, rate: float, columns, starts, cuts, attrs) -> xr.Dataset:
+def _dataset(recording, signals, noted, begin: float, rate: float, columns, starts, cuts, attrs) -> xr.Dataset:
     n_windows = len(columns["window"])
     variables: dict = {}
     for name, (_, _, coord) in signals.items():
         units = recording[name].attrs.get("units", "g" if name == "accel" else "1")
-        told = {"sampling_rate": rate, "units": units}
+        told = {"sampling_rate": rate, "units": units, **noted[name]}
         variables[name] = (("window", coord.dims[0], "sample"), cuts[name], told)
         variables[coord.dims[0]] = coord
     label = lambda key: ("window", np.full(n_windows, str(recording.attrs.get(key, "")), dtype=object))

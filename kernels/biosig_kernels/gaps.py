@@ -136,3 +136,58 @@ def bridge_rows(x, filled, missing, levels, start, stop):
     for r in range(start, stop):
         levels[r, 0] = 1.0 - bridge_gaps(x[r], 0.0, filled[r], missing[r]) / n
         levels[r, 1] = 1.0 if _is_flat(filled[r]) else 0.0
+
+
+@kernel
+def repeated_runs(x, shortest, begins, lengths):
+    """Find runs of samples that repeat the one before on every axis.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, n_axes)
+        Missing samples (NaN) are in no run.
+    shortest : int
+        Samples of a run that is listed.
+    begins, lengths : ndarray of int64, shape (n // shortest + 1,)
+        Receive the runs listed.
+
+    Returns
+    -------
+    n_runs : int
+    longest : int
+        Samples of the longest run that is not listed; 0 without any sample.
+    """
+    n, n_axes = x.shape
+    n_runs, longest, begin = 0, 0, 0
+    for i in range(1, n + 1):
+        same = i < n
+        if same:
+            for a in range(n_axes):
+                same &= x[i, a] == x[i - 1, a]
+        if same:
+            continue
+        size = i - begin
+        for a in range(n_axes):
+            if not np.isfinite(x[begin, a]):
+                size = 0
+        if size >= shortest:
+            begins[n_runs] = begin
+            lengths[n_runs] = size
+            n_runs += 1
+        else:
+            longest = max(longest, size)
+        begin = i
+    return n_runs, longest
+
+
+@kernel
+def mark_zeros(x, marks):
+    """Mark samples of `x` (n, n_axes) that are exactly zero on every axis, in `marks` (n,); returns their number."""
+    total = 0
+    for i in range(x.shape[0]):
+        zero = True
+        for a in range(x.shape[1]):
+            zero &= x[i, a] == 0
+        marks[i] = zero
+        total += zero
+    return total

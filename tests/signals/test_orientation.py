@@ -128,7 +128,7 @@ def test_non_wear():
     rng = np.random.default_rng(0)
     rate = 10
     x = np.array([[0.0], [0.0], [1.0]]) + 0.1 * rng.normal(size=(3, 3 * 3600 * rate))
-    x[:, 3600 * rate : 2 * 3600 * rate] = np.array([[0.0], [0.0], [1.0]]) + 0.002
+    x[:, 3600 * rate : 2 * 3600 * rate] = np.array([[0.0], [0.0], [1.0]]) + 0.002 * rng.normal(size=(3, 3600 * rate))
     np.testing.assert_array_equal(non_wear(x, rate), [0] * 4 + [1] * 4 + [0] * 4)
     # One axis that moves does not matter, two do.
     x[0] += 0.1 * rng.normal(size=x.shape[1])

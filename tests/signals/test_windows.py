@@ -199,7 +199,7 @@ def test_posture_clipping_and_wear():
     rng = np.random.default_rng(0)
     n = int(2 * 3600 * rate)
     accel = np.array([0.0, 0.6, 0.8]) + 0.05 * rng.normal(size=(n, 3))
-    accel[: n // 2] = [0.0, -0.6, 0.8]  # the first hour on a table
+    accel[: n // 2] = np.array([0.0, -0.6, 0.8]) + 0.001 * rng.normal(size=(n // 2, 3))  # the first hour on a table
     accel[-600:-300, 0] = 2.0
     accel[-100, 1] = -2.0  # one sample alone is no flat top
     recording = xr.Dataset(
