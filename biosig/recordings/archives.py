@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import struct
 import zipfile
 import zlib
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
+from biosig.recordings.safe_files import MAX_RATIO, RATIO_FROM, check_file, raise_if_out_of_files, read_plain
+
 MAX_FILE_BYTES = 512 * 2**20
 MAX_TOTAL_BYTES = 2**30
-MAX_RATIO = 200
-_RATIO_FROM = 32 * 2**20  # a constant signal compresses hundreds of times; below this size that is harmless
+MAX_ARCHIVE_BYTES = 2**31
+MAX_DIRECTORY_BYTES = 16 * 2**20
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what exports use; others may claim gigabytes for themselves
 
 
 def list_files(path: str | os.PathLike) -> list[str]:
@@ -42,8 +46,9 @@ def read_files(path: str | os.PathLike, names: list[str]) -> dict[str, bytes]:
     contents: dict[str, bytes] = {}
     if path.is_dir():
         for name in names:
-            _check_size(path / name, (path / name).stat().st_size, sum(map(len, contents.values())))
-            contents[name] = (path / name).read_bytes()
+            size = check_file(path / name, MAX_FILE_BYTES)
+            _check_size(path / name, size, sum(map(len, contents.values())))
+            contents[name] = read_plain(path / name, size)
         return contents
     with _open(path) as archive:
         _safe_names(archive, path)
@@ -53,10 +58,28 @@ def read_files(path: str | os.PathLike, names: list[str]) -> dict[str, bytes]:
 
 
 def _open(path: Path) -> zipfile.ZipFile:
+    check_file(path, MAX_ARCHIVE_BYTES)
+    _check_directory(path)
     try:
         return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
+        raise_if_out_of_files(error)
         raise ValueError(f"{path} is not a readable zip file ({error}): truncated, or another format") from None
+
+
+def _check_directory(path: Path) -> None:
+    """Refuse an archive whose list of files alone would fill the memory; what is broken is left to zipfile."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - 2**16 - 22))
+        tail = file.read(2**16 + 22)
+    end = tail.rfind(b"PK\x05\x06")
+    if 0 <= end <= len(tail) - 16:
+        (listed,) = struct.unpack_from("<I", tail, end + 12)
+        if min(listed, size) > MAX_DIRECTORY_BYTES:
+            raise ValueError(
+                f"{path} has a list of files of {listed} bytes; expected at most {MAX_DIRECTORY_BYTES}: no E4 session"
+            )
 
 
 def _safe_names(archive: zipfile.ZipFile, path: Path) -> list[str]:
@@ -90,8 +113,10 @@ def _read_member(archive: zipfile.ZipFile, path: Path, name: str, before: int) -
     inside = path / name
     if info.flag_bits & 0x1:
         raise ValueError(f"{inside} is encrypted; unpack the archive with its password first")
+    if info.compress_type not in _METHODS:
+        raise ValueError(f"{inside} is packed by method {info.compress_type}; expected deflate, as the E4's exports are")
     _check_size(inside, info.file_size, before)
-    if info.file_size > _RATIO_FROM and info.file_size > MAX_RATIO * max(1, info.compress_size):
+    if info.file_size > RATIO_FROM and info.file_size > MAX_RATIO * max(1, info.compress_size):
         raise ValueError(
             f"{inside} expands from {info.compress_size} to {info.file_size} bytes, more than {MAX_RATIO}-fold; refused"
         )
@@ -99,6 +124,7 @@ def _read_member(archive: zipfile.ZipFile, path: Path, name: str, before: int) -
         with archive.open(info) as file:
             content = file.read(info.file_size + 1)  # what the entry declares, whatever the stream would expand to
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        raise_if_out_of_files(error)
         raise ValueError(f"{inside} cannot be unpacked ({error}): the archive is damaged or truncated") from None
     if len(content) != info.file_size:
         raise ValueError(f"{inside} has other than the {info.file_size} bytes that the archive declares; refused")

@@ -116,8 +116,7 @@ def _read_signal(name: str, content: bytes, n_columns: int) -> tuple[float, floa
         raise ValueError(f"{name} is empty or too short; expected a start, a rate, then samples")
     start = _header(name, 1, head[0], n_columns, "start time (Unix s)")
     rate = _header(name, 2, head[1], n_columns, "sampling rate (Hz)")
-    if not _YEARS[0] <= start <= _YEARS[1]:
-        raise ValueError(f"{name}, line 1: start time {start!r}; expected Unix time in seconds, such as 1495437325")
+    _check_start(name, start)
     if not 0 < rate <= _MAX_RATE:
         raise ValueError(f"{name}, line 2: sampling rate {rate!r} Hz; expected a positive number such as 32 or 64")
     samples = read_numbers(content, name=name, skip=2, columns=range(n_columns))
@@ -138,12 +137,18 @@ def _header(name: str, line: int, text: str, n_columns: int, what: str) -> float
     return values[0]
 
 
+def _check_start(name: str, start: float) -> None:
+    if not _YEARS[0] <= start <= _YEARS[1]:
+        raise ValueError(f"{name}, line 1: start time {start!r}; expected Unix time in seconds, such as 1495437325")
+
+
 def _read_ibi(name: str, content: bytes, start: float) -> tuple[np.ndarray, np.ndarray] | None:
     """Ends of the intervals (s since `start`) and intervals (s) of IBI.csv; None when no beat was found."""
     head = lines_of(content, 1)
     if not head or not head[0].strip():
         return None
     first = _header(name, 1, head[0].split(",")[0], 1, "start time (Unix s)")
+    _check_start(name, first)
     beats = read_numbers(content, name=name, skip=1, columns=(0, 1))
     return (beats[:, 0] + (first - start), beats[:, 1]) if len(beats) else None
 

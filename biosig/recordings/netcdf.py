@@ -11,6 +11,7 @@ import xarray as xr
 
 from biosig._files import atomic_path
 from biosig.recordings.contract import validate
+from biosig.recordings.safe_files import check_file, raise_if_out_of_files
 
 MAX_BYTES = 2**31
 _MAGIC = (b"CDF\x01", b"CDF\x02")
@@ -52,11 +53,13 @@ def read_netcdf(path: str | os.PathLike, *, max_bytes: int = MAX_BYTES) -> xr.Da
         For files that are too large, not netCDF 3, damaged, or not a Recording.
     """
     path = Path(path)
-    size = path.stat().st_size
-    if size > max_bytes:
-        raise ValueError(f"{path} has {size} bytes; expected at most {max_bytes} (raise max_bytes if you trust it)")
-    with path.open("rb") as file:
-        magic = file.read(4)
+    check_file(path, max_bytes)
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise_if_out_of_files(error)
+        raise
     if magic not in _MAGIC:
         kind = "netCDF 4 (HDF5)" if magic == b"\x89HDF" else "not netCDF"
         raise ValueError(f"{path} is {kind}; expected netCDF 3, as biosig.recordings.write makes it")
@@ -66,6 +69,7 @@ def read_netcdf(path: str | os.PathLike, *, max_bytes: int = MAX_BYTES) -> xr.Da
         ) as stored:
             recording = stored.load()
     except Exception as error:  # a damaged header can make SciPy's parser fail in any way
+        raise_if_out_of_files(error)
         raise ValueError(f"{path} is a damaged netCDF file ({type(error).__name__}: {error})") from None
     return validate(_tidy(recording))
 

@@ -11,14 +11,21 @@ import numpy as np
 import xarray as xr
 
 from biosig.recordings.contract import UNKNOWN_START, make_recording
-from biosig.recordings.units import acceleration_unit, to_g
+from biosig.recordings.offsets import remove_offset
+from biosig.recordings.safe_files import raise_if_out_of_files
+from biosig.recordings.units import header_unit, to_g
+from biosig.recordings.wfdb_header import check_header
 
 MAX_SAMPLES = 2**29
 _ECG_LEADS = {"i", "ii", "iii", "v", "avr", "avl", "avf", "mcl", "mcl1", "mlii", *(f"v{n}" for n in range(1, 7))}
 
 
 def read_wfdb(
-    path: str | os.PathLike, *, participant: str | None = None, session: str | None = None, units: str | None = None
+    path: str | os.PathLike,
+    *,
+    participant: str | None = None,
+    session: str | None = None,
+    units: str | float | None = None,
 ) -> xr.Dataset:
     """Read one WFDB record; needs the extra ``wfdb``. Nothing is ever fetched from a network.
 
@@ -31,8 +38,9 @@ def read_wfdb(
         The header file, or the record with any or no suffix.
     participant, session : str, optional
         The record name when absent.
-    units : {"g", "mg", "m/s2"}, optional
-        Of the acceleration; when absent, from the header, or else from its magnitude.
+    units : {"g", "mg", "m/s2"} or float, optional
+        Of the acceleration, a number for counts per g; when absent, from the header, or else inferred where the length
+        of still segments is that of gravity.
 
     Returns
     -------
@@ -49,7 +57,7 @@ def read_wfdb(
     path = Path(path)
     base = path.with_suffix("") if path.suffix.lower() in (".hea", ".dat") else path
     header_file = base.with_name(base.name + ".hea")
-    if not header_file.is_file():
+    if not header_file.exists():
         raise FileNotFoundError(f"{header_file} does not exist; expected the header of a WFDB record")
     wfdb = _import_wfdb()
     record = _read_record(wfdb, base, header_file)
@@ -64,10 +72,22 @@ def read_wfdb(
         arrays[sensor] = np.stack([record.e_p_signal[column] for column in columns], axis=1)
         rates[sensor] = float(record.fs) * record.samps_per_frame[columns[0]]
     if "accel" in arrays:
-        stated = units or acceleration_unit(record.units[signals["accel"][0]])
-        arrays["accel"], attrs = to_g(arrays["accel"], stated, str(header_file))
+        axes = signals["accel"]
+        texts, names = [str(record.units[axis]) for axis in axes], [record.sig_name[axis] for axis in axes]
+        arrays["accel"], attrs = to_g(
+            arrays["accel"],
+            units,
+            str(header_file),
+            header=header_unit(texts, names, str(header_file)) if units is None else None,
+            sampling_rate=rates["accel"],
+        )
     if "gyro" in arrays and "rad" in str(record.units[signals["gyro"][0]]).lower():
         arrays["gyro"] = np.rad2deg(arrays["gyro"])
+    for sensor in ("ppg", "ecg"):
+        if sensor in arrays:
+            arrays[sensor], offsets = remove_offset(arrays[sensor])
+            names = [record.sig_name[column] for column in signals[sensor]]
+            attrs |= {f"offset_removed_{sensor}_{name}": o for name, o in zip(names, offsets, strict=True) if o}
     if "ecg" in arrays:
         arrays["ecg"] = arrays["ecg"][:, 0]
         attrs["ecg_lead"] = record.sig_name[signals["ecg"][0]]
@@ -98,20 +118,18 @@ def _import_wfdb():
 
 def _read_record(wfdb, base: Path, header_file: Path):
     """Read all signals, once the header names only files beside it and promises no more than they can hold."""
+    rate = check_header(header_file)
     try:
         header = wfdb.rdheader(str(base.resolve()))
     except Exception as error:  # a hostile header can make the parser fail in any way
+        raise_if_out_of_files(error)
         raise ValueError(f"{header_file} is not a WFDB header ({type(error).__name__}: {error})") from None
-    if getattr(header, "n_seg", None):
-        raise ValueError(f"{header_file} is a record of several segments; read its segments one by one")
-    if not header.n_sig:
-        raise ValueError(f"{header_file} describes no signal; expected PPG, ECG or acceleration")
+    if abs(float(header.fs) / rate - 1.0) > 1e-6:
+        raise ValueError(
+            f"{header_file} states a sampling rate that wfdb reads as {header.fs} Hz instead of {rate:g}; write it "
+            "without exponent"
+        )
     files = set(header.file_name)
-    for name in files:
-        if name != Path(name).name or name in ("", ".", "..", "~") or "\\" in name:
-            raise ValueError(f"{header_file} names the signal file {name!r}, outside its own folder; refused")
-        if not (base.parent / name).is_file():
-            raise FileNotFoundError(f"{base.parent / name} does not exist, but {header_file.name} names it")
     n_bytes = sum((base.parent / name).stat().st_size for name in files)
     promised = (header.sig_len or 0) * sum(header.samps_per_frame)
     # 64 samples a byte is beyond any of the formats, the compressed ones included, for a signal that is not constant.
@@ -120,6 +138,7 @@ def _read_record(wfdb, base: Path, header_file: Path):
     try:
         return wfdb.rdrecord(str(base.resolve()), smooth_frames=False)
     except Exception as error:
+        raise_if_out_of_files(error)
         raise ValueError(
             f"{header_file}: the signals cannot be read ({type(error).__name__}: {error}): truncated or damaged files"
         ) from None

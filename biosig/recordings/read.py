@@ -30,9 +30,10 @@ _SUFFIXES = {
     ".pq": "table",
     ".nc": "netcdf",
 }
+_PACKED = (".csv.gz", ".tsv.gz")
 _FORMATS = (
-    "an Empatica E4 session (zip or folder with ACC.csv or BVP.csv), a WFDB record (.hea), a table (.csv, .tsv, "
-    ".parquet) or a recording written by biosig (.nc)"
+    "an Empatica E4 session (zip or folder with ACC.csv or BVP.csv), a WFDB record (.hea), a table (.csv, .tsv, also "
+    ".gz, .parquet) or a recording written by biosig (.nc)"
 )
 
 
@@ -63,7 +64,7 @@ def read(path: str | os.PathLike, *, format: str | None = None, **options) -> xr
     path = Path(path)
     if format is not None and format not in _READERS:
         raise ValueError(f"format is {format!r}; expected one of {list(_READERS)}")
-    if not path.exists() and not path.with_name(path.name + ".hea").exists():
+    if not _exists(path) and not _exists(path.with_name(path.name + ".hea")):
         raise FileNotFoundError(f"{path} does not exist; expected {_FORMATS}")
     kind = format or _recognise(path)
     if kind is None:
@@ -111,34 +112,35 @@ def read_all(
     FileNotFoundError
         When a folder does not exist.
     ValueError
-        When there is no session, or none could be read.
+        When there is no session, or none could be read. A session that fails in any other way, out of memory included,
+        is skipped as well; only an interrupt ends the reading.
     """
     given = [folders] if isinstance(folders, str | os.PathLike) else folders
     roots = [Path(folder) for folder in given]
     if format is not None and format not in _READERS:
         raise ValueError(f"format is {format!r}; expected one of {list(_READERS)}")
     sessions: dict[Path, None] = {}
+    skipped: list[tuple[Path, str]] = []
     for folder in roots:
         if not folder.exists():
             raise FileNotFoundError(f"{folder} does not exist; expected a folder of sessions")
-        sessions.update(dict.fromkeys(_sessions(folder, format) if folder.is_dir() else [folder]))
-    if not sessions:
+        sessions.update(dict.fromkeys(_sessions(folder, format, skipped) if folder.is_dir() else [folder]))
+    if not sessions and not skipped:
         hint = "" if format == "table" else "; tables (.csv, .tsv, .parquet) count only with format='table'"
         raise ValueError(f"no recordings in {', '.join(map(str, roots))}; expected {_FORMATS}{hint}")
     from tqdm import tqdm
 
     recordings: list[xr.Dataset] = []
-    skipped: list[tuple[Path, str]] = []
     folder_of: dict[str, set[Path]] = {}
     for path in tqdm(sessions, desc="reading", unit="session", disable=not progress, leave=False):
         try:
             recording = read(path, format=format, **options)
             if participant is not None:
                 recording.attrs["participant"] = str(participant(path))
-            recordings.append(recording)
             folder_of.setdefault(recording.attrs["participant"], set()).add(path.parent)
-        except (ValueError, OSError) as error:
-            skipped.append((path, str(error)))
+            recordings.append(recording)
+        except Exception as error:  # one recording, however broken, never ends the batch
+            skipped.append((path, _reason(error)))
     if not recordings:
         reasons = "\n".join(f"  {path}: {reason}" for path, reason in skipped)
         raise ValueError(f"none of {len(skipped)} recordings could be read:\n{reasons}")
@@ -157,21 +159,63 @@ def _recognise(path: Path) -> str | None:
         return "e4"
     if path.is_dir():
         return None
+    if path.name.lower().endswith(_PACKED):
+        return "table"
     if path.suffix.lower() in _SUFFIXES:
         return _SUFFIXES[path.suffix.lower()]
     return "wfdb" if path.with_name(path.name + ".hea").exists() else None
 
 
-def _sessions(folder: Path, format: str | None) -> list[Path]:
-    """Sessions in a folder: itself, its direct children, or else those of the folders below."""
-    if format in (None, "e4") and is_empatica(folder):
-        return [folder]
-    children = sorted((child for child in folder.iterdir() if not child.name.startswith(".")), key=_natural)
-    found = [child for child in children if _is_session(child, format)]
-    if found and format != "table":
-        return found
-    below = (child for child in children if child.is_dir() and not child.is_symlink())
-    return found + [session for child in below for session in _sessions(child, format)]
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that is too long, or holds a null character
+        return False
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split()) if isinstance(error, ValueError | OSError) else ""
+    return text or f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def _sessions(folder: Path, format: str | None, skipped: list[tuple[Path, str]]) -> list[Path]:
+    """Sessions in a folder: itself, its direct children, or else those of the folders below.
+
+    What cannot be looked at is added to `skipped`.
+    """
+    sessions: list[Path] = []
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        found, below = _look_into(here, format, skipped)
+        sessions += found
+        if not found or format == "table":
+            waiting += reversed(below)
+    return sessions
+
+
+def _look_into(
+    folder: Path, format: str | None, skipped: list[tuple[Path, str]]
+) -> tuple[list[Path], list[Path]]:
+    """Sessions that are the folder itself or its direct children, and the other folders in it."""
+    found: list[Path] = []
+    below: list[Path] = []
+    try:
+        if format in (None, "e4") and is_empatica(folder):
+            return [folder], []
+        children = sorted((child for child in folder.iterdir() if not child.name.startswith(".")), key=_natural)
+    except OSError as error:
+        skipped.append((folder, _reason(error)))
+        return [], []
+    for child in children:
+        try:
+            if _is_session(child, format):
+                found.append(child)
+            elif child.is_dir() and not child.is_symlink():
+                below.append(child)
+        except OSError as error:
+            skipped.append((child, _reason(error)))
+    return found, below
 
 
 def _is_session(path: Path, format: str | None) -> bool:

@@ -145,7 +145,7 @@ def test_encrypted_archive(tmp_path):
 def test_absurd_sizes(tmp_path, monkeypatch):
     path = pack(tmp_path / "a.zip", {"BVP.csv": f"{START}\n64\n" + "0\n" * 100_000, "ACC.csv": ACC})
     assert read(path).sizes["time_ppg"] == 100_000
-    monkeypatch.setattr(archives, "_RATIO_FROM", 1000)
+    monkeypatch.setattr(archives, "RATIO_FROM", 1000)
     with pytest.raises(ValueError, match=r"more than 200-fold; refused"):
         read(path)
     monkeypatch.setattr(archives, "MAX_RATIO", 10**6)

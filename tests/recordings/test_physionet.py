@@ -56,7 +56,8 @@ def test_unknown_acceleration_unit_is_inferred(tmp_path):
     values = np.tile([0.0, 6.0, 7.8], (50, 1)) + 0.01 * np.arange(50)[:, np.newaxis]
     path = write_record(tmp_path, ["acc x", "acc y", "acc z"], ["NU"] * 3, values)
     assert read(path).attrs["accel_units_in_file"] == "m/s2"
-    np.testing.assert_allclose(read(path, units="g").accel, values, atol=1e-2)
+    with pytest.warns(UserWarning, match="stated units are g, but the still segments have a length"):
+        np.testing.assert_allclose(read(path, units="g").accel, values, atol=1e-2)
 
 
 def test_missing_and_unsuitable(tmp_path, record):
@@ -78,7 +79,21 @@ def test_missing_and_unsuitable(tmp_path, record):
         ("r01.dat", "/etc/passwd", "outside its own folder|not a WFDB header"),
         ("100 300", "100 3000000000", "promises"),
         ("100 300", "100 900", "cannot be read"),
-        ("r01 6", "nonsense", "not a WFDB header|describes no signal|cannot be read"),
+        ("r01 6", "nonsense", "promises 100 signals and describes 6"),
+        ("r01 6", "r01 -6", "'-6' as number of signals"),
+        ("r01 6", "r01 99999999", "promises 99999999 signals and describes 6"),
+        ("r01 6", "r01/3 6", "several segments"),
+        ("6 100 ", "6 -125 ", "sampling rate of '-125'; expected a positive number of Hz"),
+        ("6 100 ", "6 nan ", "sampling rate of 'nan'"),
+        ("6 100 ", "6 0 ", "sampling rate of '0'"),
+        ("6 100 ", "6 inf ", "sampling rate of 'inf'"),
+        ("6 100 ", "6 1e9 ", "sampling rate of '1e9'"),
+        ("6 100 ", "6 1e-3 ", "reads as 1 Hz instead of 0.001"),
+        ("100 300", "100 -300", "'-300' as number of samples"),
+        (".dat 16 ", ".dat 16x1000000000 ", "1000000000 samples a frame"),
+        (".dat 16 ", ".dat 16:1000000000 ", "1000000000 samples of skew"),
+        (".dat 16 ", ".dat 16+1000000000 ", "1000000000 bytes to pass over"),
+        (".dat 16 ", ".dat sixteen ", "'sixteen' as a signal's format"),
     ],
 )
 def test_hostile_headers(record, old, new, message):
@@ -86,6 +101,31 @@ def test_hostile_headers(record, old, new, message):
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(ValueError, match=message):
         read(path)
+
+
+@pytest.mark.parametrize("gain", ["nan", "inf", "1e400", "1(nan)", "x"])
+def test_hostile_gains(record, gain):
+    path, _ = record
+    lines = path.read_text().split("\n")
+    fields = lines[1].split(" ")
+    fields[2] = gain
+    path.write_text("\n".join([lines[0], " ".join(fields), *lines[2:]]))
+    with pytest.raises(ValueError, match="as a signal's gain"):
+        read(path)
+
+
+def test_a_header_without_a_rate_has_the_default_of_the_format(record):
+    path, _ = record
+    path.write_text(path.read_text().replace("r01 6 100 300", "r01 6"))
+    assert read(path).ppg.attrs["sampling_rate"] == 250
+
+
+def test_counts_are_no_unit(tmp_path):
+    values = np.tile([0.0, 600.0, 800.0], (500, 1)) + np.arange(500)[:, np.newaxis] % 3
+    path = write_record(tmp_path, ["acc x", "acc y", "acc z"], ["adu"] * 3, values)
+    with pytest.raises(ValueError, match="in counts of the converter"):
+        read(path)
+    np.testing.assert_allclose(np.linalg.norm(read(path, units=1000).accel[0]), 1.0, rtol=1e-3)
 
 
 def test_without_the_package(record, monkeypatch):
