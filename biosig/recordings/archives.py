@@ -114,7 +114,9 @@ def _read_member(archive: zipfile.ZipFile, path: Path, name: str, before: int) -
     if info.flag_bits & 0x1:
         raise ValueError(f"{inside} is encrypted; unpack the archive with its password first")
     if info.compress_type not in _METHODS:
-        raise ValueError(f"{inside} is packed by method {info.compress_type}; expected deflate, as the E4's exports are")
+        raise ValueError(
+            f"{inside} is packed by method {info.compress_type}; expected deflate, as the E4's exports are"
+        )
     _check_size(inside, info.file_size, before)
     if info.file_size > RATIO_FROM and info.file_size > MAX_RATIO * max(1, info.compress_size):
         raise ValueError(

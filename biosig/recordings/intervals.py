@@ -33,11 +33,11 @@ def interval_seconds(values: np.ndarray, unit: str | None, file: str) -> tuple[n
     median = float(np.median(known)) if len(known) else float("nan")
     per = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
     fits = [name for name in ("s", "ms") if _SECONDS[0] <= median / per[name] <= _SECONDS[1]]
-    if unit is None and not fits or unit is not None and not _SECONDS[0] <= median / per[unit] <= _SECONDS[1]:
+    if (unit is None and not fits) or (unit is not None and not _SECONDS[0] <= median / per[unit] <= _SECONDS[1]):
         said = f" {unit} by the column name" if unit else ""
         raise ValueError(
-            f"{file}: the median interval is {median:g}{said}; expected intervals between beats of 0.2 to 5 s, in s or ms "
-            "(name the column 'ibi [s]' or 'ibi [ms]', without mistaking beats for intervals)"
+            f"{file}: the median interval is {median:g}{said}; expected intervals between beats of 0.2 to 5 s "
+            "(in s or ms: name the column 'ibi [s]' or 'ibi [ms]', without mistaking beats for intervals)"
         )
     evidence = "column name" if unit else f"median interval {median:.4g}"
     with np.errstate(over="ignore"):

@@ -136,12 +136,14 @@ def _read_record(wfdb, base: Path, header_file: Path):
     if promised > MAX_SAMPLES or promised > 64 * max(n_bytes, 1024):
         raise ValueError(f"{header_file} promises {promised} samples, but its files have {n_bytes} bytes; refused")
     try:
-        return wfdb.rdrecord(str(base.resolve()), smooth_frames=False)
+        record = wfdb.rdrecord(str(base.resolve()), smooth_frames=False)
     except Exception as error:
         raise_if_out_of_files(error)
         raise ValueError(
             f"{header_file}: the signals cannot be read ({type(error).__name__}: {error}): truncated or damaged files"
         ) from None
+    record.sig_name = [name or "" for name in record.sig_name]  # a signal needs no description
+    return record
 
 
 def _by_sensor(record, header_file: Path) -> dict[str, list[int]]:

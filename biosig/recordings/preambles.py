@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +13,9 @@ from biosig.recordings.text import is_number
 
 N_LINES = 120
 """Lines searched for the column names."""
-_STAMP = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?|\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?|\d+ days?,? .*|-?P.*T.*")
+_STAMP = re.compile(
+    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?|\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?|\d+ days?,? .*|-?P.*T.*"
+)
 _MISSING = ("", "nan", "na", "null")
 
 
@@ -49,7 +52,7 @@ def find_header(lines: Sequence[str], name: str, *, decimal: str, skip_rows: int
             raise ValueError(f"skip_rows is {skip_rows!r}; expected a number of lines from 0 to {N_LINES - 1}")
         at: int | None = skip_rows
     else:
-        at = _first_pair(lines, decimal)
+        at = (_below_dashes(lines) if actilife else None) or _first_pair(lines, decimal)
     given = at
     at = at or 0
     if len(lines) <= at or not lines[at].strip():
@@ -80,7 +83,7 @@ def fields_of(line: str, separator: str) -> list[str]:
 
 
 def _first_pair(lines: Sequence[str], decimal: str) -> int | None:
-    for at, (line, following) in enumerate(zip(lines[:-1], lines[1:], strict=True)):
+    for at, (line, following) in enumerate(itertools.pairwise(lines)):
         separator = separator_of(line, decimal)
         names, row = fields_of(line, separator), fields_of(following, separator)
         if row and not row[-1] and len(row) == len(names) + 1:
@@ -93,6 +96,14 @@ def _first_pair(lines: Sequence[str], decimal: str) -> int | None:
     return None
 
 
+def _below_dashes(lines: Sequence[str]) -> int | None:
+    """Line after the one of dashes that closes ActiLife's preamble."""
+    for at, line in enumerate(lines[1:], start=1):
+        if re.fullmatch(r"-{4,}", line.strip(' ,;\t"')):
+            return at + 1
+    return None
+
+
 def _are_units(fields: Sequence[str]) -> bool:
     known = r"|s|ms|us|µs|μs|ns|m?g|m/s\^?[2²]|m/\(s\^2\)|deg/s|rad/s|mv|µv|counts|lsb|a\.u\.|no_?units|unix ms|-"
     return len(fields) > 1 and any(fields) and all(re.fullmatch(known, field.lower()) for field in fields)
@@ -101,7 +112,7 @@ def _are_units(fields: Sequence[str]) -> bool:
 def _actilife(lines: Sequence[str], name: str) -> dict[str, Any] | None:
     """Rate, start and date format from ActiLife's preamble; None for other tables."""
     first = lines[0].lower() if lines else ""
-    if not first.lstrip(" -\"").startswith("data") or "actigraph" not in first:
+    if not first.lstrip(' -"').startswith("data") or "actigraph" not in first:
         return None
     text = "\n".join(line.strip(" ,;\t") for line in lines[:12])
     rate = re.search(r" at ([\d.,]+)\s*hz", first)
@@ -123,8 +134,8 @@ def _actilife(lines: Sequence[str], name: str) -> dict[str, Any] | None:
             found["start_time"] = datetime.strptime(f"{parts[0]} {time[1]}", f"{parts[1]} %H:%M:%S").isoformat()
         except ValueError:
             raise ValueError(
-                f"{name}: the preamble's Start Date {date[1]!r} does not fit its date format {order[1] if order else ''!r}"
-                "; state start_time=... and correct the preamble"
+                f"{name}: the preamble's Start Date {date[1]!r} does not fit its format {date_format!r}; correct it, "
+                "or state start_time=... and sampling_rate=... and skip_rows=..."
             ) from None
     value = float(rate[1].replace(",", ".")) if rate else None
     return {"sampling_rate": value if value else None, **found}

@@ -194,9 +194,7 @@ def _sessions(folder: Path, format: str | None, skipped: list[tuple[Path, str]])
     return sessions
 
 
-def _look_into(
-    folder: Path, format: str | None, skipped: list[tuple[Path, str]]
-) -> tuple[list[Path], list[Path]]:
+def _look_into(folder: Path, format: str | None, skipped: list[tuple[Path, str]]) -> tuple[list[Path], list[Path]]:
     """Sessions that are the folder itself or its direct children, and the other folders in it."""
     found: list[Path] = []
     below: list[Path] = []

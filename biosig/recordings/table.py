@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -15,17 +16,15 @@ from biosig._checks import check_sampling_rate
 from biosig.recordings.contract import UNKNOWN_START, make_recording, measured_rate, parse_start
 from biosig.recordings.intervals import BEAT_RATES, interval_ends, interval_seconds
 from biosig.recordings.offsets import remove_offset
-from biosig.recordings.table_clock import Clock, TimeColumn, iso_start, table_clock
+from biosig.recordings.table_clock import TimeColumn, iso_start, table_clock
 from biosig.recordings.table_columns import Layout, listed, recognise
 from biosig.recordings.table_order import order_rows
 from biosig.recordings.table_parquet import ParquetTable
 from biosig.recordings.table_text import TextTable
 from biosig.recordings.time_stamps import local_to_utc
-from biosig.recordings.time_units import SAMPLE_RATES
 from biosig.recordings.units import to_g
 
 MAX_BYTES = 2**31
-_UNKNOWN = "not known"
 
 
 def read_table(
@@ -109,77 +108,45 @@ def read_table(
     """
     path = Path(path)
     name = str(path)
-    table: ParquetTable | TextTable
-    if path.suffix.lower() in (".parquet", ".pq"):
-        table = ParquetTable(path, max_bytes=MAX_BYTES)
-        typed = [place for place in range(len(table.header)) if table.is_time(place)]
-    else:
-        table, typed = TextTable(path, max_bytes=MAX_BYTES, decimal=decimal, skip_rows=skip_rows), []
+    table = _open(path, decimal=decimal, skip_rows=skip_rows)
+    typed = [place for place in range(len(table.header)) if table.is_time(place)]
     layout = recognise(table.header, columns, name, typed_times=typed)
     places = sorted({place for positions in layout.sensors.values() for place in positions})
     values = table.numbers(places)
     if not len(values):
         raise ValueError(f"{path} has no rows below its header")
-    by_sensor = {s: values[:, [places.index(place) for place in at]] for s, at in layout.sensors.items()}
-    only_beats = set(layout.sensors) == {"ibi"}
+    arrays = {s: values[:, [places.index(place) for place in at]] for s, at in layout.sensors.items()}
     attrs: dict[str, Any] = {}
-    if "ibi" in by_sensor:
-        beats, attrs["ibi_units_from"] = interval_seconds(by_sensor.pop("ibi")[:, 0], layout.ibi_unit, name)
-    rate = _rate(sampling_rate, table, has_clock=bool(layout.times), only_beats=only_beats, name=name)
-    clock = None
-    stamps = [TimeColumn(table.header[t.place], t.word, t.unit, lambda t=t: table.clock(t.place)) for t in layout.times]
-    if stamps:
-        options: dict[str, Any] = {"time_unit": time_unit, "timezone": timezone, "wraps_at": wraps_at}
-        options["rates"] = BEAT_RATES if only_beats else SAMPLE_RATES
-        options["step"] = float(np.nanmedian(beats)) if only_beats else None
-        clock = _clock(stamps, name, options, date_only=rate is not None)
-    elif rate is None and not only_beats:
-        raise ValueError(
-            f"{path} has no time column among {listed(table.header)}; state sampling_rate=... (Hz) or "
-            "columns={'time': ...}"
-        )
-    times, epoch = None, None
-    rows = np.arange(len(values))
-    if clock is not None and rate is None:
-        order = order_rows(
-            clock.times,
-            values,
-            f"{name}, column {clock.attrs['time_column']!r}",
-            sort=sort,
-            drop_copies=drop_copies,
-            hint=clock.hint,
-            strictly=not only_beats,
-        )
-        rows, times = order.rows, clock.times[order.rows]
-        attrs |= clock.attrs | order.attrs
-        epoch = None if clock.epoch is None else clock.epoch + times[0]
-        times = times - times[0]
-    elif clock is not None:
-        epoch = clock.epoch
-        attrs |= {key: text for key, text in clock.attrs.items() if key == "start_time_from"}
-    start, attrs["start_time_from"] = _start(start_time, epoch, attrs.get("start_time_from"), table, timezone, name)
-    arrays = {sensor: samples[rows] for sensor, samples in by_sensor.items()}
-    time = {} if times is None else dict.fromkeys(arrays, times)
+    beats = arrays.pop("ibi", None)
+    if beats is not None:
+        beats, attrs["ibi_units_from"] = interval_seconds(beats[:, 0], layout.ibi_unit, name)
+    stated: dict[str, Any] = {"time_unit": time_unit, "timezone": timezone, "wraps_at": wraps_at}
+    if beats is not None and not arrays:
+        stated |= {"rates": BEAT_RATES, "step": float(np.nanmedian(beats))}
+    rate = _rate(sampling_rate, table, has_clock=bool(layout.times), only_beats=not arrays, name=name)
+    timing = _timing(
+        table, layout, values, stated, rate=rate, sort=sort, drop_copies=drop_copies, only_beats=not arrays
+    )
+    start, evidence = _start(start_time, timing, table, timezone, name)
+    attrs |= timing.attrs | {"start_time_from": evidence}
+    arrays = {sensor: samples[timing.rows] for sensor, samples in arrays.items()}
+    times: dict[str, np.ndarray] = {} if timing.times is None else dict.fromkeys(arrays, timing.times)
     if "accel" in arrays:
-        measured = rate if times is None else measured_rate(times)
-        arrays["accel"], noted = to_g(
-            arrays["accel"], units, name, header=layout.accel_unit, sampling_rate=measured
-        )
+        measured = rate if timing.times is None else measured_rate(timing.times)
+        options: dict[str, Any] = {"header": layout.accel_unit, "sampling_rate": measured}
+        arrays["accel"], noted = to_g(arrays["accel"], units, name, **options)
         attrs |= noted
-    _convert(arrays, layout, table.header, attrs, invert_ppg=invert_ppg)
-    if "ibi" in layout.sensors:
-        whole = np.arange(len(rows)) if only_beats else np.flatnonzero(np.isfinite(beats[rows]))
-        arrays["ibi"] = beats[rows][whole]
-        row_times = times if times is not None or only_beats else np.arange(len(rows)) / rate
-        ends, attrs["ibi_times_from"] = interval_ends(
-            arrays["ibi"], None if row_times is None else row_times[whole], name
-        )
-        time["ibi"] = ends
+    attrs |= _convert(arrays, layout, table.header, invert_ppg=invert_ppg)
+    if beats is not None:
+        row_times = timing.times if rate is None else np.arange(len(timing.rows)) / rate
+        arrays["ibi"], times["ibi"], attrs["ibi_times_from"] = _intervals(beats[timing.rows], row_times, arrays, name)
+    contents: dict[str, Any] = dict(arrays)
+    if "ppg" in arrays:
+        contents["wavelengths"] = layout.wavelengths or [table.header[place] for place in layout.sensors["ppg"]]
     return make_recording(
-        **arrays,
-        time=time,
+        **contents,
+        time=times,
         sampling_rate=rate,
-        wavelengths=layout.wavelengths or ([table.header[p] for p in layout.sensors["ppg"]] if "ppg" in arrays else None),
         start_time=start,
         participant=_stem(path) if participant is None else participant,
         session=_stem(path) if session is None else session,
@@ -189,57 +156,118 @@ def read_table(
     )
 
 
+class _Timing(NamedTuple):
+    """Rows to keep in their order, and when they were."""
+
+    rows: np.ndarray
+    times: np.ndarray | None
+    """s since the first of them; None where a rate is the clock, or nothing is."""
+    epoch: float | None
+    """Unix time of the first of them in s."""
+    attrs: dict[str, Any]
+
+
+def _open(path: Path, *, decimal: str, skip_rows: int | None) -> ParquetTable | TextTable:
+    if path.suffix.lower() in (".parquet", ".pq"):
+        return ParquetTable(path, max_bytes=MAX_BYTES)
+    return TextTable(path, max_bytes=MAX_BYTES, decimal=decimal, skip_rows=skip_rows)
+
+
+def _timing(
+    table,
+    layout: Layout,
+    values: np.ndarray,
+    stated: dict[str, Any],
+    *,
+    rate,
+    sort: bool,
+    drop_copies: bool,
+    only_beats,
+) -> _Timing:
+    """Order and times of the rows, from the time columns or from the stated rate."""
+    rows = np.arange(len(values))
+    stamps = [TimeColumn(table.header[t.place], t.word, t.unit, partial(table.clock, t.place)) for t in layout.times]
+    if rate is not None:
+        return _Timing(rows, None, *_date(stamps, table.name, stated))
+    if not stamps and only_beats:
+        return _Timing(rows, None, None, {})
+    if not stamps:
+        raise ValueError(
+            f"{table.name} has no time column among {listed(table.header)}; state sampling_rate=... (Hz) or "
+            "columns={'time': ...}"
+        )
+    clock = table_clock(stamps, table.name, **stated)
+    where = f"{table.name}, column {clock.attrs['time_column']!r}"
+    options: dict[str, Any] = {"sort": sort, "drop_copies": drop_copies, "hint": clock.hint, "strictly": not only_beats}
+    order = order_rows(clock.times, values, where, **options)
+    times = clock.times[order.rows]
+    epoch = None if clock.epoch is None else clock.epoch + float(times[0])
+    return _Timing(order.rows, times - times[0], epoch, clock.attrs | order.attrs)
+
+
+def _date(stamps: list[TimeColumn], name: str, stated: dict[str, Any]) -> tuple[float | None, dict[str, str]]:
+    """Unix time of the first row where a stated rate is the clock; without a usable column it stays unknown."""
+    try:
+        clock = table_clock(stamps, name, **stated) if stamps else None
+    except ValueError:
+        clock = None
+    if clock is None or clock.epoch is None:
+        return None, {}
+    return clock.epoch, {"start_time_from": clock.attrs["start_time_from"]}
+
+
+def _intervals(beats, row_times, arrays, name: str) -> tuple[np.ndarray, np.ndarray, str]:
+    """Intervals, their ends in s, and what these rest on; beside sensors only rows with an interval count."""
+    whole = np.flatnonzero(np.isfinite(beats)) if arrays else np.arange(len(beats))
+    ends, evidence = interval_ends(beats[whole], None if row_times is None else row_times[whole], name)
+    return beats[whole], ends, evidence
+
+
 def _rate(stated: float | None, table, *, has_clock: bool, only_beats: bool, name: str) -> float | None:
     """Rate that takes the place of a time column: the stated one, else ActiLife's where there is no such column."""
     preamble = table.preamble.sampling_rate if table.preamble else None
     if stated is not None:
         rate = check_sampling_rate(stated)
         if only_beats:
-            raise ValueError(f"{name} holds intervals between beats, which have no sampling rate; leave sampling_rate out")
+            raise ValueError(
+                f"{name} holds intervals between beats, which have no sampling rate; leave sampling_rate out"
+            )
         if preamble and abs(rate / preamble - 1.0) > 0.02:
             warnings.warn(f"{name}: sampling_rate={rate:g} Hz, but its preamble says {preamble:g} Hz", stacklevel=3)
         return rate
     return None if has_clock or preamble is None else check_sampling_rate(preamble, f"{name}: the preamble's rate")
 
 
-def _clock(stamps: list[TimeColumn], name: str, options: dict[str, Any], *, date_only: bool) -> Clock | None:
-    if not date_only:
-        return table_clock(stamps, name, **options)
-    try:
-        return table_clock(stamps, name, **options)
-    except ValueError:
-        return None  # the stated rate is the clock; without a date the start stays unknown
-
-
-def _start(stated, epoch, evidence, table, timezone: str | None, name: str) -> tuple[str, str]:
+def _start(stated: str | None, timing: _Timing, table, timezone: str | None, name: str) -> tuple[str, str]:
     """`start_time` and what it rests on."""
     if stated is not None:
         parse_start(stated)
         return stated, "stated"
-    if epoch is not None:
-        return iso_start(float(epoch), name), evidence or _UNKNOWN
+    if timing.epoch is not None:
+        return iso_start(timing.epoch, name), timing.attrs["start_time_from"]
     local = table.preamble.start_time if table.preamble else None
     if local is None:
-        return UNKNOWN_START, _UNKNOWN
+        return UNKNOWN_START, "not known"
     moment = np.array([np.datetime64(local, "ns").astype(np.int64)])
     utc = moment if timezone is None else local_to_utc(moment, timezone, f"{name}, Start Time")
     zone = "taken for UTC" if timezone is None else f"in {timezone}"
     return iso_start(float(utc[0]) / 1e9, name), f"preamble, {zone}"
 
 
-def _convert(arrays: dict[str, Any], layout: Layout, header: list[str], attrs: dict[str, Any], *, invert_ppg: bool) -> None:
-    """Turn sensors other than acceleration into the contract's units, in place."""
+def _convert(arrays: dict[str, Any], layout: Layout, header: list[str], *, invert_ppg: bool) -> dict[str, float]:
+    """Turn sensors other than acceleration into the contract's units, in place; offsets taken away, as attributes."""
+    attrs: dict[str, float] = {}
     if "gyro" in arrays and "rad" in layout.gyro_unit.lower():
         arrays["gyro"] = np.rad2deg(arrays["gyro"])
     if "ecg" in arrays:
-        arrays["ecg"], offsets = remove_offset(arrays["ecg"])
-        arrays["ecg"] = arrays["ecg"][:, 0]
-        attrs |= {"offset_removed_ecg": offsets[0]} if offsets[0] else {}
+        ecg, (offset,) = remove_offset(arrays["ecg"])
+        arrays["ecg"] = ecg[:, 0]
+        attrs |= {"offset_removed_ecg": offset} if offset else {}
     if "ppg" in arrays:
-        signed = -arrays["ppg"] if invert_ppg else arrays["ppg"]
-        arrays["ppg"], offsets = remove_offset(signed)
+        arrays["ppg"], offsets = remove_offset(-arrays["ppg"] if invert_ppg else arrays["ppg"])
         names = layout.wavelengths or [header[place] for place in layout.sensors["ppg"]]
         attrs |= {f"offset_removed_ppg_{n}": o for n, o in zip(names, offsets, strict=True) if o}
+    return attrs
 
 
 def _stem(path: Path) -> str:

@@ -78,9 +78,7 @@ def table_clock(
     _check_wraps_at(wraps_at)
 
     def read(column: TimeColumn, unit: str | None) -> Clock:
-        return _read_column(
-            column, file, unit=unit, timezone=timezone, wraps_at=wraps_at, rates=rates, step=step
-        )
+        return _read_column(column, file, unit=unit, timezone=timezone, wraps_at=wraps_at, rates=rates, step=step)
 
     main, *others = columns
     dated = None
@@ -169,7 +167,7 @@ def _typed(raw: RawClock, where: str, timezone: str | None, wraps_at: float | No
     """Clock from moments, local times or durations in ns."""
     values, hint = raw.values, ""
     if raw.kind == "local":
-        zone = timezone or raw.zone
+        zone = raw.zone if timezone is None else timezone
         if zone is None:
             hint = _check_summer_time(values, where)
         else:
@@ -191,11 +189,11 @@ def _check_summer_time(values: np.ndarray, where: str) -> str:
     steps = np.diff(values) / 1e9
     usual = float(np.median(np.abs(steps))) if len(steps) else 0.0
     near = 5.0 * usual + 0.01
-    for at in np.flatnonzero(np.abs(steps - 3600.0) <= near):
+    for at in np.flatnonzero(np.abs(steps - 3600.0) <= near).tolist():
         after = (values[at + 1] / 1e9) % 86400
         if 3600 <= after < 3600 * 4 and after % 3600 <= near:
             warnings.warn(
-                f"{where}: the local time jumps by one hour at row {at + 2}, as where clocks are put forward in spring, "
+                f"{where}: the local time jumps by an hour at row {at + 2}, as where clocks go forward in spring, "
                 "and is read as a gap; if no sample is missing there, state timezone= (such as 'Europe/London')",
                 stacklevel=2,
             )
@@ -265,11 +263,13 @@ def _start_by(dated: Clock, times: np.ndarray) -> float:
     """Unix time of the first row by another clock of the same rows.
 
     The time of arrival lags by up to a packet, so the smallest difference of the first minute counts; rounding of the
-    stamps to milliseconds does not.
+    stamps to milliseconds does not. Stamps in whole seconds are cut, not late, and there the largest one counts.
     """
     assert dated.epoch is not None
     early = np.abs(times - times[0]) <= 60.0
     lag = (dated.times - times)[early]
+    if dated.epoch % 1 == 0 and not np.any(dated.times[early] % 1):
+        return dated.epoch + float(lag.max())
     low = float(lag.min())
     return dated.epoch + (float(lag[0]) if lag[0] - low <= 0.005 else low)
 

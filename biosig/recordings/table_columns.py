@@ -20,10 +20,19 @@ _TIME_NAMES = (
 _STORED_INDEX = "indexlevel0"  # pandas' name for an index without one, in Parquet
 _PPG_NAMES = {"ppg", "bvp", "pleth", "green", "red", "infrared", "ir", "ppggreen", "ppgred", "ppginfrared", "ppgir"}
 _ECG_NAMES = {"ecg", "ekg", "ii", "ecgii"}
-_IBI_NAMES = (
-    {"ibi", "ibis", "rr", "rri", "rrs", "rrinterval", "rrintervals", "nn", "nni", "nninterval", "nnintervals"}
-    | {"ppi", "ppinterval", "ppintervals", "interbeatinterval", "interbeatintervals", "beatinterval"}
-)
+_IBI_NAMES = {
+    "ibi",
+    "ibis",
+    "rr",
+    "rri",
+    "rrs",
+    "rrinterval",
+    "rrintervals",
+    "nn",
+    "nni",
+    "nninterval",
+    "nnintervals",
+} | {"ppi", "ppinterval", "ppintervals", "interbeatinterval", "interbeatintervals", "beatinterval"}
 _ACCEL_STEMS = ("acc", "accel", "accelerometer", "acceleration", "a", "")
 _N_COLUMNS = {"accel": 3, "gyro": 3, "ecg": 1, "ibi": 1}
 _N_LISTED = 20

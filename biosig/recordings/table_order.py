@@ -122,9 +122,11 @@ def _out_of_order(times, values, rows, back, where: str, drop_copies: bool, hint
 def _repeated(times, values, n_same: int, where: str, drop_copies: bool) -> str:
     n_copies = 0 if drop_copies else int(_copies(times, values).sum())
     if n_copies >= n_same:
-        return f"{where}: {n_copies} of {len(times)} rows are exact copies of others; state drop_copies=True to drop them"
+        return (
+            f"{where}: {n_copies} of {len(times)} rows are exact copies of others; state drop_copies=True to drop them"
+        )
     also = f" ({n_copies} of them are exact copies of rows: drop_copies=True drops these)" if n_copies else ""
     return (
-        f"{where}: {n_same} of {len(times)} rows repeat the time of the row before with other values{also}, so the column "
-        "is too coarse to be a clock; state sampling_rate=... (Hz) instead"
+        f"{where}: {n_same} of {len(times)} rows repeat the time of the row before with other values{also}, so the "
+        "column is too coarse to be a clock; state sampling_rate=... (Hz) instead"
     )

@@ -95,8 +95,8 @@ class ParquetTable:
         cells = self.n_rows * n_columns
         if self.n_rows < 0 or cells > MAX_CELLS or cells > max(_FREE_CELLS, _PER_BYTE * self._size):
             raise ValueError(
-                f"{self.name} promises {self.n_rows} rows in {self._size} bytes; expected at most {MAX_CELLS} values, and "
-                f"{_PER_BYTE} for each byte"
+                f"{self.name} promises {self.n_rows} rows in {self._size} bytes; expected at most {MAX_CELLS} values, "
+                f"and {_PER_BYTE} for each byte"
             )
 
     def _column(self, place: int, **options):

@@ -44,6 +44,10 @@ class TextTable:
             n_fields=len(self.header),
         )
 
+    def is_time(self, place: int) -> bool:
+        """Never: text has no types."""
+        return False
+
     def clock(self, place: int) -> RawClock:
         """Time column: numbers when its first field is one, else time stamps.
 
@@ -52,7 +56,8 @@ class TextTable:
         ValueError
             For columns that are neither.
         """
-        if place >= len(self._first) or is_number(self._first[place], self.decimal) or not self._first[place]:
+        first = self._first[place] if place < len(self._first) else ""
+        if not first or any(is_number(first, sign) for sign in ".,"):  # a wrong decimal sign is named by `numbers`
             return RawClock("number", self.numbers([place])[:, 0])
         text = read_texts(
             self._content,

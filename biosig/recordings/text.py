@@ -133,7 +133,7 @@ def as_utf8(content: bytes, name: str) -> bytes:
     if b"\n" not in head and b"\r" in head:  # the line ends of old Macintosh programs
         content = content.replace(b"\r", b"\n")
     try:
-        head.rpartition(b"\n")[0].decode("utf-8")
+        (content if len(content) <= MAX_LINE else content[:MAX_LINE].rpartition(b"\n")[0]).decode("utf-8")
     except UnicodeDecodeError:
         content = content.decode("cp1252", "replace").encode("utf-8")
     return content

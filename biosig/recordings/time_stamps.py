@@ -63,7 +63,10 @@ def parse_stamps(text: pd.Series, name: str, *, date_format: str | None = None) 
     zoned = known.str.contains(_ZONE) & known.str.contains(":", regex=False)
     if zoned.any() and not zoned.all():
         row = int(known.index[(zoned != zoned.iloc[0]).to_numpy().argmax()])
-        raise ValueError(f"{name}: some stamps have a zone and others have none, first at row {row + 1}; expected one form")
+        raise ValueError(
+            f"{name}: some stamps have a zone and others have none, first {known[row][:40]!r} at row {row + 1}; "
+            "expected one form for all"
+        )
     try:
         values = _nanoseconds(pd.to_datetime, text, name, utc=True, format="ISO8601")
     except ValueError:
@@ -101,8 +104,8 @@ def local_to_utc(values: np.ndarray, zone: str, name: str) -> np.ndarray:
     skipped = np.flatnonzero((first == NO_TIME) & (values != NO_TIME))
     if len(skipped):
         raise ValueError(
-            f"{name}: the local time {index[skipped[0]]} at row {skipped[0] + 1} does not exist in {zone}, whose clocks "
-            "were put forward then; state the zone that the device kept, such as timezone='+00:00' for winter time"
+            f"{name}: the local time {index[skipped[0]]} at row {skipped[0] + 1} does not exist in {zone}, where "
+            "clocks were put forward; state the zone that the device kept, such as timezone='+00:00' for winter time"
         )
     utc = first.copy()
     twice = np.flatnonzero(first != second)

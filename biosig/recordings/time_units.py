@@ -10,7 +10,7 @@ PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 SAMPLE_RATES = (0.5, 1e4)
 """Plausible rates of regular sensors in Hz."""
 UNIX_YEARS = (946684800.0, 4102444800.0)
-"""2000 to 2100 in Unix seconds. Numbers below are as likely counts from another epoch (2000 for Polar, 2001 for Apple)."""
+"""2000 to 2100 in Unix seconds. Smaller numbers may well count from another epoch (2000 for Polar, 2001 for Apple)."""
 _SPELLINGS = {
     "s": ("s", "sec", "secs", "second", "seconds"),
     "ms": ("ms", "msec", "msecs", "milli", "millis", "millisec", "millisecond", "milliseconds", "unix ms", "unixms"),
@@ -49,7 +49,9 @@ def infer_unit(values: np.ndarray, rates: tuple[float, float], name: str, column
     ValueError
         When no unit does; the message lists those that imply a plausible rate.
     """
-    middle, rate = float(np.median(values)), samples_per_unit(values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        middle = float(np.median(values))
+    rate = samples_per_unit(values)
     dated = [unit for unit, per in PER_SECOND.items() if UNIX_YEARS[0] <= middle / per < UNIX_YEARS[1]]
     for unit in dated:
         if not np.isfinite(rate) or rates[0] <= rate * PER_SECOND[unit] <= rates[1]:
@@ -70,7 +72,7 @@ def check_header_unit(values: np.ndarray, unit: str, rates: tuple[float, float],
     if np.isfinite(rate) and not rates[0] <= rate * PER_SECOND[unit] <= rates[1]:
         raise ValueError(
             f"{name}: column {column!r} has {rate * PER_SECOND[unit]:.3g} samples/s in the unit of its name, {unit}; "
-            f"expected {rates[0]:g} to {rates[1]:g}: state {_fitting(rate, rates)}, or time_unit={unit!r} if it is right"
+            f"expected {rates[0]:g} to {rates[1]:g}: state {_fitting(rate, rates)}, or time_unit={unit!r} if right"
         )
 
 
@@ -79,7 +81,12 @@ def unit_by_span(values: np.ndarray, times: np.ndarray) -> str | None:
     with np.errstate(over="ignore", invalid="ignore"):
         span, other = float(values[-1] - values[0]), float(times[-1] - times[0])
     for unit, per in PER_SECOND.items():
-        if span > 0 and abs(span / per - other) <= max(1.0, 0.02 * other) and other > 0 and 0.5 < span / per / other < 2:
+        if (
+            span > 0
+            and abs(span / per - other) <= max(1.0, 0.02 * other)
+            and other > 0
+            and 0.5 < span / per / other < 2
+        ):
             return unit
     return None
 

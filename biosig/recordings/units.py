@@ -18,7 +18,9 @@ _SPELLINGS = {
     **dict.fromkeys(("meter/second2", "meters/second2", "metre/second2", "metres/second2"), "m/s2"),
 }
 _NO_UNIT = {"", "-", "nu", "au", "a.u.", "a.u", "arb.unit", "1", "n/a", "na", "unknown", "unitless", "none"}
-_COUNTS = re.compile(r"(?<![a-z])(raw|counts?|cnts?|lsbs?|adc|adus?|digits?|ticks?|bits?|steps?)(?![a-z])", re.IGNORECASE)
+_COUNTS = re.compile(
+    r"(?<![a-z])(raw|counts?|cnts?|lsbs?|adc|adus?|digits?|ticks?|bits?|steps?)(?![a-z])", re.IGNORECASE
+)
 _TOLERANCE = 0.15
 _STILL = 0.1  # standard deviation of a still segment, relative to the median magnitude of the whole recording
 _AGREE = 0.75
@@ -123,8 +125,8 @@ def to_g(
     unit_found = _unit_of(lengths, n_segments)
     if unit_found == "mg" and abs(np.median(lengths) / 1024 - 1.0) < 0.01 and _are_whole(values):
         raise ValueError(
-            f"{name}: still segments have a length of {np.median(lengths):.4g} in whole numbers, which may be mg (1000) or "
-            "counts of a 1024-per-g sensor; state units='mg' or units=1024"
+            f"{name}: still segments have a length of {np.median(lengths):.4g} in whole numbers, which may be mg "
+            "(1000) or counts of a sensor of 1024 per g; state units='mg' or units=1024"
         )
     if unit_found is not None:
         said = f"inferred from {len(lengths)} still segments of median length {np.median(lengths):.4g}"

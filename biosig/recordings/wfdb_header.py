@@ -31,8 +31,8 @@ def check_header(path: Path) -> float:
     FileNotFoundError
         When there is no such file, or a signal file is missing.
     ValueError
-        For rates that are not positive numbers, sizes that are not, gains that are no numbers, several segments, too few
-        signal lines, and signal files outside the header's folder.
+        For rates that are not positive numbers, sizes that are not, gains that are no numbers, several segments, too
+        few signal lines, and signal files outside the header's folder.
     """
     content = read_plain(path, MAX_HEADER_BYTES).decode("utf-8", "replace")
     lines = [line.strip() for line in content.splitlines() if line.strip() and not line.lstrip().startswith("#")]
@@ -71,13 +71,17 @@ def _check_signal(fields: list[str], path: Path) -> None:
     _check_signal_file(fields[0], path)
     form = _FORMAT.fullmatch(fields[1] if len(fields) > 1 else "")
     if form is None:
-        raise ValueError(f"{path} states {' '.join(fields[1:2])[:40]!r} as a signal's format; expected a number such as 16")
-    frame, skew, offset = (int(text) if text else least for text, least in zip(form.groups()[1:], (1, 0, 0), strict=True))
+        raise ValueError(
+            f"{path} states {' '.join(fields[1:2])[:40]!r} as a signal's format; expected a number such as 16"
+        )
+    frame, skew, offset = (
+        int(text) if text else least for text, least in zip(form.groups()[1:], (1, 0, 0), strict=True)
+    )
     size = check_file(path.parent / fields[0], 2**40)
     if not 0 < frame <= _MAX_FRAME or skew > _MAX_SKEW or offset > size:
         raise ValueError(
             f"{path} states {fields[1][:40]!r} as a signal's format: {frame} samples a frame, {skew} samples of skew, "
-            f"{offset} bytes to pass over; expected 1 to {_MAX_FRAME}, at most {_MAX_SKEW}, and no more than the file has"
+            f"{offset} bytes to pass over; expected 1 to {_MAX_FRAME}, up to {_MAX_SKEW}, and no more than it has"
         )
     gain = _GAIN.fullmatch(fields[2]) if len(fields) > 2 else None
     if len(fields) > 2 and (gain is None or not math.isfinite(float(gain[1]))):

@@ -90,7 +90,7 @@ def test_1024_is_mg_or_counts():
     "units", [["g"], {"x": "g"}, True, np.True_, -1.0, 0, float("nan"), float("inf"), "", "ft", 1j, b"g", object()]
 )
 def test_wrong_units_are_refused(units):
-    with pytest.raises(ValueError, match="units of acceleration are .*; expected one of"):
+    with pytest.raises(ValueError, match=r"units of acceleration are .*; expected one of"):
         to_g(wrist(), units, "file")
 
 
