@@ -83,6 +83,8 @@ def fields_of(line: str, separator: str) -> list[str]:
 
 
 def _first_pair(lines: Sequence[str], decimal: str) -> int | None:
+    """Names above numbers; where every row also holds other text, the widest pair whose row is half numbers."""
+    widest: tuple[int, int | None] = (0, None)
     for at, (line, following) in enumerate(itertools.pairwise(lines)):
         separator = separator_of(line, decimal)
         names, row = fields_of(line, separator), fields_of(following, separator)
@@ -93,7 +95,9 @@ def _first_pair(lines: Sequence[str], decimal: str) -> int | None:
         data = [is_number(field, decimal) or bool(_STAMP.fullmatch(field)) for field in row]
         if any(data) and all(ok or field.lower() in _MISSING for ok, field in zip(data, row, strict=True)):
             return at
-    return None
+        if 2 * sum(data) >= len(row) > widest[0]:
+            widest = len(row), at
+    return widest[1]
 
 
 def _below_dashes(lines: Sequence[str]) -> int | None:

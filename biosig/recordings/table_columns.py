@@ -17,6 +17,7 @@ _TIME_NAMES = (
     | _SENSOR_CLOCKS
     | _PHONE_CLOCKS
 )
+_DURATIONS = {"duration", "timedelta", "timeoffset"}
 _STORED_INDEX = "indexlevel0"  # pandas' name for an index without one, in Parquet
 _PPG_NAMES = {"ppg", "bvp", "pleth", "green", "red", "infrared", "ir", "ppggreen", "ppgred", "ppginfrared", "ppgir"}
 _ECG_NAMES = {"ecg", "ekg", "ii", "ecgii"}
@@ -168,11 +169,11 @@ def _clocks(plain: Sequence[tuple[str, str]], clock: int | None, typed: Sequence
     places = [
         at
         for at, (word, _) in enumerate(plain)
-        if word in _TIME_NAMES or (at in typed and word == _STORED_INDEX) or at == clock
+        if word in _TIME_NAMES | _DURATIONS or (at in typed and word == _STORED_INDEX) or at == clock
     ]
     if not places:
         places = list(typed)[:1]
-    rank = {**dict.fromkeys(_SENSOR_CLOCKS, 0), **dict.fromkeys(_PHONE_CLOCKS, 2)}
+    rank = {**dict.fromkeys(_SENSOR_CLOCKS, 0), **dict.fromkeys(_PHONE_CLOCKS, 2), **dict.fromkeys(_DURATIONS, 3)}
     places.sort(key=lambda at: (at != clock, rank.get(plain[at][0], 1)))
     return [TimeName(at, plain[at][0], TIME_UNITS.get(plain[at][1].lower())) for at in places]
 

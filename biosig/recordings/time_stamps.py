@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from datetime import UTC, timedelta, timezone, tzinfo
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -47,6 +48,9 @@ def parse_stamps(text: pd.Series, name: str, *, date_format: str | None = None) 
         With the first row that is something else.
     """
     known = text.dropna()
+    plain = None if len(known) and re.match(_DURATION, known.iloc[0]) else _plain_stamps(text)
+    if plain is not None:
+        return plain
     zone = None
     if known.str.contains("[", regex=False).any():
         zones = known.str.extract(_NAMED_ZONE)[0]
@@ -74,6 +78,17 @@ def parse_stamps(text: pd.Series, name: str, *, date_format: str | None = None) 
             raise
         values = _nanoseconds(pd.to_datetime, text, name, utc=True, format=date_format)
     return RawClock("moment" if len(zoned) and zoned.all() else "local", values, zone)
+
+
+def _plain_stamps(text: pd.Series) -> RawClock | None:
+    """The same for stamps that are all ISO 8601 in one zone, or all without one; None for others. The quick way."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            moments = pd.DatetimeIndex(pd.to_datetime(text, format="ISO8601"))
+            return RawClock("local" if moments.tz is None else "moment", moments.as_unit("ns").asi8.copy())
+    except (ValueError, OverflowError, TypeError, AttributeError, Warning):
+        return None
 
 
 def local_to_utc(values: np.ndarray, zone: str, name: str) -> np.ndarray:
@@ -152,5 +167,8 @@ def _nanoseconds(parse, text: pd.Series, name: str, **options) -> np.ndarray:
         values = pd.Index(parse(text, **options)).as_unit("ns").asi8.copy()
     except (ValueError, OverflowError, TypeError, AttributeError) as error:
         said = str(error).split(". You might want to try")[0]
-        raise ValueError(f"{name}: times are neither numbers nor ISO 8601 text nor durations ({said[:200]})") from None
+        raise ValueError(
+            f"{name}: times are neither numbers nor ISO 8601 text nor durations ({said[:200]}); expected such as "
+            "2024-05-01T08:30:00.020"
+        ) from None
     return values

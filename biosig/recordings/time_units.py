@@ -9,6 +9,8 @@ import numpy as np
 PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 SAMPLE_RATES = (0.5, 1e4)
 """Plausible rates of regular sensors in Hz."""
+_QUICK = 4.0
+"""Hz. Slower Unix times are not told from a quick sensor's counter in the next smaller unit."""
 UNIX_YEARS = (946684800.0, 4102444800.0)
 """2000 to 2100 in Unix seconds. Smaller numbers may well count from another epoch (2000 for Polar, 2001 for Apple)."""
 _SPELLINGS = {
@@ -44,6 +46,9 @@ def samples_per_unit(values: np.ndarray) -> float:
 def infer_unit(values: np.ndarray, rates: tuple[float, float], name: str, column: str) -> str:
     """Unit of Unix times: the one that implies both a date from 2000 to 2100 and a plausible rate.
 
+    Of two units that imply plausible rates, as for 1 sample/s by Unix time in ms and 1000 samples/s by a counter of
+    microseconds since the device was started 20 days ago, none is taken when Unix time has less than 4 samples/s.
+
     Raises
     ------
     ValueError
@@ -53,8 +58,9 @@ def infer_unit(values: np.ndarray, rates: tuple[float, float], name: str, column
         middle = float(np.median(values))
     rate = samples_per_unit(values)
     dated = [unit for unit, per in PER_SECOND.items() if UNIX_YEARS[0] <= middle / per < UNIX_YEARS[1]]
+    least = max(rates[0], _QUICK) if rates == SAMPLE_RATES else rates[0]
     for unit in dated:
-        if not np.isfinite(rate) or rates[0] <= rate * PER_SECOND[unit] <= rates[1]:
+        if not np.isfinite(rate) or least <= rate * PER_SECOND[unit] <= rates[1]:
             return unit
     doubt = ""
     if dated:

@@ -66,7 +66,7 @@ def test_folders_under_the_names_of_files(tmp_path, name):
         read(tmp_path / name)
     one_line(error)
     kind = {".nc": "netcdf", ".zip": "e4", ".hea": "wfdb"}.get(Path(name).suffix, "table")
-    with pytest.raises(ValueError, match="is a folder; expected|neither ACC.csv nor BVP.csv") as error:
+    with pytest.raises(ValueError, match=r"is a folder; expected|neither ACC.csv nor BVP.csv") as error:
         read(tmp_path / name, format=kind)
     one_line(error)
 

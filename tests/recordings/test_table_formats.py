@@ -75,6 +75,12 @@ def test_preambles_are_passed_over(tmp_path, preamble):
     check(read(tmp_path / "a.csv", skip_rows=preamble.count("\n")))
 
 
+def test_text_in_every_row_below_a_preamble(tmp_path):
+    text = "Device,Watch\nRate,50\ntime_s,x,y,z,label\n" + rows().replace("\n", ",walking\n")
+    (tmp_path / "a.csv").write_text(text)
+    check(read(tmp_path / "a.csv"))
+
+
 def test_skip_rows_that_are_no_number(tmp_path):
     (tmp_path / "a.csv").write_text(TABLE)
     for wrong in (-1, True, 1.5, "2", 10**6):
@@ -162,7 +168,7 @@ def test_actilife_epochs_and_dates_that_do_not_fit(tmp_path):
     with pytest.raises(ValueError, match=r"counts per epoch of 60 s, no acceleration; export the raw data"):
         read(tmp_path / "a.csv")
     (tmp_path / "a.csv").write_text(ACTILIFE.format(order="dd/MM/yyyy", date="13/31/2024", epoch="00:00:00") + counts)
-    with pytest.raises(ValueError, match="does not fit its date format"):
+    with pytest.raises(ValueError, match="does not fit its format"):
         read(tmp_path / "a.csv")
 
 
