@@ -25,7 +25,15 @@ LOSS = 1e-3  # of what a signal varies by; float32 may round off no more
 
 
 def filled(x):
-    """Return masked arrays as plain ones with NaN, the mark of a missing sample; anything else as it is."""
+    """Return masked arrays as plain ones with NaN, the mark of a missing sample; anything else as it is.
+
+    pandas' nullable columns of numbers are masked arrays too.
+    """
+    if type(x).__module__.partition(".")[0] == "pandas" and np.asarray(x).dtype.kind not in "fiubc":
+        try:
+            return x.to_numpy(dtype=np.float64, na_value=np.nan)
+        except (TypeError, ValueError, AttributeError):
+            return x
     if not isinstance(x, np.ma.MaskedArray):
         return x
     keeps = x.dtype.kind == "f"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -63,14 +64,16 @@ def read_netcdf(path: str | os.PathLike, *, max_bytes: int = MAX_BYTES) -> xr.Da
     if magic not in _MAGIC:
         kind = "netCDF 4 (HDF5)" if magic == b"\x89HDF" else "not netCDF"
         raise ValueError(f"{path} is {kind}; expected netCDF 3, as biosig.recordings.write makes it")
+    options: dict[str, Any] = {"decode_times": False, "decode_timedelta": False, "mask_and_scale": False}
     try:
-        with xr.open_dataset(
-            path, engine="scipy", decode_times=False, decode_timedelta=False, mask_and_scale=False
-        ) as stored:
-            recording = stored.load()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Duplicate dimension names")
+            with xr.open_dataset(path, engine="scipy", **options) as stored:
+                recording = stored.load()
     except Exception as error:  # a damaged header can make SciPy's parser fail in any way
         raise_if_out_of_files(error)
-        raise ValueError(f"{path} is a damaged netCDF file ({type(error).__name__}: {error})") from None
+        said = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path} is a damaged netCDF file ({type(error).__name__}: {said})") from None
     return validate(_tidy(recording))
 
 

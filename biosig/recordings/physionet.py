@@ -11,7 +11,6 @@ import numpy as np
 import xarray as xr
 
 from biosig.recordings.contract import UNKNOWN_START, make_recording
-from biosig.recordings.offsets import remove_offset
 from biosig.recordings.safe_files import raise_if_out_of_files
 from biosig.recordings.units import header_unit, to_g
 from biosig.recordings.wfdb_header import check_header
@@ -83,11 +82,6 @@ def read_wfdb(
         )
     if "gyro" in arrays and "rad" in str(record.units[signals["gyro"][0]]).lower():
         arrays["gyro"] = np.rad2deg(arrays["gyro"])
-    for sensor in ("ppg", "ecg"):
-        if sensor in arrays:
-            arrays[sensor], offsets = remove_offset(arrays[sensor])
-            names = [record.sig_name[column] for column in signals[sensor]]
-            attrs |= {f"offset_removed_{sensor}_{name}": o for name, o in zip(names, offsets, strict=True) if o}
     if "ecg" in arrays:
         arrays["ecg"] = arrays["ecg"][:, 0]
         attrs["ecg_lead"] = record.sig_name[signals["ecg"][0]]

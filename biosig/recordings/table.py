@@ -15,10 +15,9 @@ import xarray as xr
 from biosig._checks import check_sampling_rate
 from biosig.recordings.contract import UNKNOWN_START, make_recording, measured_rate, parse_start
 from biosig.recordings.intervals import BEAT_RATES, interval_ends, interval_seconds
-from biosig.recordings.offsets import remove_offset
 from biosig.recordings.table_clock import TimeColumn, iso_start, table_clock
 from biosig.recordings.table_columns import Layout, listed, recognise
-from biosig.recordings.table_order import order_rows
+from biosig.recordings.table_order import order_rows, without_repeats
 from biosig.recordings.table_parquet import ParquetTable
 from biosig.recordings.table_text import TextTable
 from biosig.recordings.time_stamps import local_to_utc
@@ -94,9 +93,10 @@ def read_table(
     Returns
     -------
     xarray.Dataset
-        A Recording. Up to 1 % of the rows may repeat the time of the row before, or stand alone more than a day off
-        neighbours that agree; they are dropped (``n_repeated_times``, ``n_stray_times``). PPG and ECG on an offset that
-        float32 cannot hold lose it (attribute ``offset_removed_...``; value in the file = value + offset).
+        A Recording. Up to 1 % of the rows may be exact copies of others, or stand alone more than a day off neighbours
+        that agree; they are dropped (``n_copies_dropped``, ``n_stray_times``). Rows that share a time with other values
+        came together and stay (``n_shared_times``). PPG and ECG on an offset that
+        float32 cannot hold lose it (attribute ``offset_removed``; value in the file = value + offset).
 
     Raises
     ------
@@ -130,13 +130,16 @@ def read_table(
     start, evidence = _start(start_time, timing, table, timezone, name)
     attrs |= timing.attrs | {"start_time_from": evidence}
     arrays = {sensor: samples[timing.rows] for sensor, samples in arrays.items()}
-    times: dict[str, np.ndarray] = {} if timing.times is None else dict.fromkeys(arrays, timing.times)
+    times: dict[str, np.ndarray] = {}
+    for sensor in arrays if timing.times is not None else ():
+        kept = without_repeats(timing.times, arrays[sensor])
+        arrays[sensor], times[sensor] = arrays[sensor][kept], timing.times[kept]
     if "accel" in arrays:
         measured = rate if timing.times is None else measured_rate(timing.times)
         options: dict[str, Any] = {"header": layout.accel_unit, "sampling_rate": measured}
         arrays["accel"], noted = to_g(arrays["accel"], units, name, **options)
         attrs |= noted
-    attrs |= _convert(arrays, layout, table.header, invert_ppg=invert_ppg)
+    _convert(arrays, layout, invert_ppg=invert_ppg)
     if beats is not None:
         row_times = timing.times if rate is None else np.arange(len(timing.rows)) / rate
         arrays["ibi"], times["ibi"], attrs["ibi_times_from"] = _intervals(beats[timing.rows], row_times, arrays, name)
@@ -198,8 +201,7 @@ def _timing(
         )
     clock = table_clock(stamps, table.name, **stated)
     where = f"{table.name}, column {clock.attrs['time_column']!r}"
-    options: dict[str, Any] = {"sort": sort, "drop_copies": drop_copies, "hint": clock.hint, "strictly": not only_beats}
-    order = order_rows(clock.times, values, where, **options)
+    order = order_rows(clock.times, values, where, sort=sort, drop_copies=drop_copies, hint=clock.hint)
     times = clock.times[order.rows]
     epoch = None if clock.epoch is None else clock.epoch + float(times[0])
     return _Timing(order.rows, times - times[0], epoch, clock.attrs | order.attrs)
@@ -254,20 +256,14 @@ def _start(stated: str | None, timing: _Timing, table, timezone: str | None, nam
     return iso_start(float(utc[0]) / 1e9, name), f"preamble, {zone}"
 
 
-def _convert(arrays: dict[str, Any], layout: Layout, header: list[str], *, invert_ppg: bool) -> dict[str, float]:
-    """Turn sensors other than acceleration into the contract's units, in place; offsets taken away, as attributes."""
-    attrs: dict[str, float] = {}
+def _convert(arrays: dict[str, Any], layout: Layout, *, invert_ppg: bool) -> None:
+    """Turn sensors other than acceleration into the contract's units, in place."""
     if "gyro" in arrays and "rad" in layout.gyro_unit.lower():
         arrays["gyro"] = np.rad2deg(arrays["gyro"])
     if "ecg" in arrays:
-        ecg, (offset,) = remove_offset(arrays["ecg"])
-        arrays["ecg"] = ecg[:, 0]
-        attrs |= {"offset_removed_ecg": offset} if offset else {}
-    if "ppg" in arrays:
-        arrays["ppg"], offsets = remove_offset(-arrays["ppg"] if invert_ppg else arrays["ppg"])
-        names = layout.wavelengths or [header[place] for place in layout.sensors["ppg"]]
-        attrs |= {f"offset_removed_ppg_{n}": o for n, o in zip(names, offsets, strict=True) if o}
-    return attrs
+        arrays["ecg"] = arrays["ecg"][:, 0]
+    if "ppg" in arrays and invert_ppg:
+        arrays["ppg"] = -arrays["ppg"]
 
 
 def _stem(path: Path) -> str:

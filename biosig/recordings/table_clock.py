@@ -91,7 +91,10 @@ def table_clock(
         unit = None
         raw = main.load()
         if raw.kind == "number" and np.isfinite(raw.values).all():
-            unit = time_units.unit_by_span(raw.values, dated[1].times)
+            values = (
+                raw.values if wraps_at is None else _unwrapped(raw.values, wraps_at, f"{file}, column {main.name!r}")
+            )
+            unit = time_units.unit_by_span(values, dated[1].times)
         if unit is None and time_unit is not None:
             raise
         if unit is None:

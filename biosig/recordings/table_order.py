@@ -10,6 +10,8 @@ import pandas as pd
 _MAX_DROPPED = 0.01
 _FAR = 86400.0  # s
 _DAY = 86400.0
+_MIN_TIMES = 8
+_MOST = 0.9  # of the rows that share a time are copies where a log was written twice
 
 
 class Order(NamedTuple):
@@ -20,19 +22,12 @@ class Order(NamedTuple):
 
 
 def order_rows(
-    times: np.ndarray,
-    values: np.ndarray,
-    where: str,
-    *,
-    sort: bool,
-    drop_copies: bool,
-    hint: str = "",
-    strictly: bool = True,
+    times: np.ndarray, values: np.ndarray, where: str, *, sort: bool, drop_copies: bool, hint: str = ""
 ) -> Order:
     """Choose and order the rows of a table by their times.
 
-    Up to 1 % of the rows may repeat the time of the row before, or stand alone more than a day off two neighbours that
-    agree; these are dropped and counted.
+    Up to 1 % of the rows may be exact copies, or stand alone more than a day off two neighbours that agree; these are
+    dropped and counted. Rows that share a time with other values are samples that came together, and stay.
 
     Parameters
     ----------
@@ -46,13 +41,12 @@ def order_rows(
         As in `read_table`.
     hint : str
         Appended to messages about times that run backwards.
-    strictly : bool
-        False where rows may share their time.
 
     Raises
     ------
     ValueError
-        For rows out of order, for exact copies and for other repeats, each by name and with the option that helps.
+        For rows out of order, for exact copies, and where nearly all rows share a few times, each by name and with the
+        option that helps.
     """
     rows = np.arange(len(times))
     attrs: dict[str, int] = {}
@@ -71,14 +65,39 @@ def order_rows(
     if len(back):
         attrs["n_rows_out_of_order"] = len(back)
         rows = rows[np.argsort(times[rows], kind="stable")]
-    if not strictly:
-        return Order(rows, attrs)
     same = np.concatenate([[False], np.diff(times[rows]) == 0])
-    if same.sum() > max(1, _MAX_DROPPED * len(rows)):
-        raise ValueError(_repeated(times[rows], values[rows], int(same.sum()), where, drop_copies))
-    if same.any():
-        attrs["n_repeated_times"] = int(same.sum())
-    return Order(rows[~same], attrs)
+    if not same.any():
+        return Order(rows, attrs)
+    if len(rows) - same.sum() < _MIN_TIMES and same.sum() >= 0.5 * len(rows):
+        raise ValueError(
+            f"{where}: {len(rows)} rows share {len(rows) - same.sum()} times, so the column is too coarse to be a "
+            "clock; state sampling_rate=... (Hz) instead"
+        )
+    copies = _copies(times[rows], values[rows])
+    if copies.sum() < _MOST * same.sum():
+        attrs["n_shared_times"] = int(same.sum())
+        return Order(rows, attrs)
+    if copies.sum() > max(1, _MAX_DROPPED * len(rows)):
+        raise ValueError(
+            f"{where}: {int(copies.sum())} of {len(rows)} rows are exact copies of others; state drop_copies=True to "
+            "drop them"
+        )
+    attrs["n_copies_dropped"] = attrs.get("n_copies_dropped", 0) + int(copies.sum())
+    return Order(rows[~copies], attrs)
+
+
+def without_repeats(times: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Rows of one sensor to keep, where rows share times and only another sensor's values differ in them.
+
+    The sensor's own repeats are then copies, no samples: all rows that repeat the time before have its values too.
+    """
+    same = np.concatenate([[False], np.diff(times) == 0])
+    if not same.any() or same.sum() > 0.5 * len(times):
+        return np.arange(len(times))
+    at = np.flatnonzero(same)
+    now, before = samples[at], samples[at - 1]
+    copies = ((now == before) | (np.isnan(now) & np.isnan(before))).all(axis=1)
+    return np.flatnonzero(~same) if copies.all() else np.arange(len(times))
 
 
 def _copies(times: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -117,16 +136,3 @@ def _out_of_order(times, values, rows, back, where: str, drop_copies: bool, hint
             "sort=True to sort its rows by time"
         )
     return f"{said}: the rows are out of order; state sort=True to sort them by time"
-
-
-def _repeated(times, values, n_same: int, where: str, drop_copies: bool) -> str:
-    n_copies = 0 if drop_copies else int(_copies(times, values).sum())
-    if n_copies >= n_same:
-        return (
-            f"{where}: {n_copies} of {len(times)} rows are exact copies of others; state drop_copies=True to drop them"
-        )
-    also = f" ({n_copies} of them are exact copies of rows: drop_copies=True drops these)" if n_copies else ""
-    return (
-        f"{where}: {n_same} of {len(times)} rows repeat the time of the row before with other values{also}, so the "
-        "column is too coarse to be a clock; state sampling_rate=... (Hz) instead"
-    )

@@ -13,6 +13,7 @@ _QUICK = 4.0
 """Hz. Slower Unix times are not told from a quick sensor's counter in the next smaller unit."""
 UNIX_YEARS = (946684800.0, 4102444800.0)
 """2000 to 2100 in Unix seconds. Smaller numbers may well count from another epoch (2000 for Polar, 2001 for Apple)."""
+_MANY_BACK = 0.05
 _SPELLINGS = {
     "s": ("s", "sec", "secs", "second", "seconds"),
     "ms": ("ms", "msec", "msecs", "milli", "millis", "millisec", "millisecond", "milliseconds", "unix ms", "unixms"),
@@ -37,6 +38,10 @@ def samples_per_unit(values: np.ndarray) -> float:
     """
     with np.errstate(over="ignore", invalid="ignore"):
         steps = np.diff(values)
+        if np.count_nonzero(steps < 0) > _MANY_BACK * len(
+            steps
+        ):  # rows out of order; a counter that wraps falls rarely
+            steps = np.diff(np.sort(values))
         steps = np.sort(steps[np.isfinite(steps) & (steps >= 0)])
         n_left_out = min(len(steps) // 4, 1 + len(steps) // 500)
         mean = float(np.mean(steps[: len(steps) - n_left_out])) if len(steps) else 0.0

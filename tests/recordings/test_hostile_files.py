@@ -270,6 +270,16 @@ def test_no_recording_ends_a_batch(tmp_path, monkeypatch, failure):
     assert skipped[0][1].startswith(expected)
 
 
+def test_pipes_among_sessions_are_skipped(tmp_path):
+    pack(tmp_path / "S1.zip", FILES)
+    os.mkfifo(tmp_path / "S2.zip")
+    os.mkfifo(tmp_path / "S3.nc")
+    recordings, skipped = read_all(tmp_path, progress=False)
+    assert len(recordings) == 1
+    assert [path.name for path, _ in skipped] == ["S2.zip", "S3.nc"]
+    assert all("is a named pipe" in reason for _, reason in skipped)
+
+
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
 def test_an_interrupt_ends_a_batch(tmp_path, monkeypatch, interrupt):
     pack(tmp_path / "S1.zip", FILES)

@@ -107,15 +107,15 @@ def test_units_in_the_header(tmp_path):
     assert recording.attrs["start_time"] == "2022-04-25T11:39:36.870000Z"  # the phone's, not the sensor's 1992
 
 
-def test_missing_values_stay_and_single_repeats_go(tmp_path):
+def test_missing_values_stay_and_single_copies_go(tmp_path):
     frame = table()
     frame.loc[3, "ppg"] = np.nan
-    frame.loc[7, "time_ms"] = frame.loc[6, "time_ms"]
+    frame.loc[7] = frame.loc[6]
     frame.to_csv(tmp_path / "a.csv", index=False)
     recording = read(tmp_path / "a.csv")
     assert np.flatnonzero(np.isnan(recording.ppg[:, 0])).tolist() == [3]
     assert recording.sizes["time_ppg"] == N - 1
-    assert recording.attrs["n_repeated_times"] == 1
+    assert recording.attrs["n_copies_dropped"] == 1
 
 
 @pytest.mark.parametrize(

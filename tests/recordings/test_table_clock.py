@@ -331,6 +331,15 @@ def test_polars_epoch_where_no_phone_time_is(tmp_path):
     assert "as Polar's devices count" in attrs["start_time_from"]
 
 
+def test_a_wrapping_counter_without_a_unit_beside_a_date(tmp_path):
+    counts = (2**32 - 1_000_000 + 20_000 * np.arange(N)) % 2**32
+    path = write(tmp_path / "a.csv", counts, "timestamp", others={"datetime": iso("2024-05-01T08:30:00")})
+    recording = read(path, wraps_at=2**32)
+    assert (recording.attrs["time_column"], recording.attrs["time_unit_in_file"]) == ("timestamp", "us")
+    np.testing.assert_allclose(recording.time_ppg, np.arange(N) / 50, atol=1e-9)
+    assert recording.attrs["start_time"] == "2024-05-01T08:30:00Z"
+
+
 def test_a_coarse_clock_beside_a_fine_one(tmp_path):
     stamps = [stamp[:19] for stamp in iso("2024-05-01T08:30:00")]
     recording = read(write(tmp_path / "a.csv", stamps, "datetime", others={"millis": 7000 + 20 * np.arange(N)}))
@@ -378,8 +387,8 @@ class TestOrder:
         with pytest.raises(
             ValueError, match=r"time runs backwards at row \d+ by .* the rows are out of order; state sort=True"
         ):
-            read(path, time_unit="ms")
-        recording = read(path, sort=True, time_unit="ms")
+            read(path)
+        recording = read(path, sort=True)
         np.testing.assert_allclose(recording.time_ppg, self.stamps / 1000)
         np.testing.assert_allclose(recording.ppg[:, 0], ppg, atol=1e-6)
         assert recording.attrs["n_rows_out_of_order"] == int((np.diff(order) < 0).sum())
@@ -420,6 +429,28 @@ class TestOrder:
         recording = read(write(tmp_path / "a.csv", [f"{s:.3f}" for s in stamps]))
         assert recording.sizes["time_ppg"] == N
         assert float(recording.time_ppg[-1]) == pytest.approx(stamps[-1] - stamps[0])
+
+    @pytest.mark.parametrize("shared", [2, 18])
+    def test_samples_that_share_a_time_stay(self, tmp_path, shared):
+        n = 40 * 18
+        stamps = (np.arange(n) // shared) * shared * 20
+        recording = read(write(tmp_path / "a.csv", stamps, "time_ms"))
+        assert recording.sizes["time_ppg"] == n
+        assert recording.attrs["n_shared_times"] == n - n // shared
+        assert recording.ppg.attrs["sampling_rate"] == pytest.approx(50, rel=0.01)
+
+    def test_a_slow_sensor_beside_one_whose_samples_share_times(self, tmp_path):
+        stamps = 20 * np.arange(N)
+        stamps[7] = stamps[6]
+        still = [[0.0, 0.6, 0.8]] * N
+        columns = {axis: [row[i] for row in still] for i, axis in enumerate("xyz")}
+        recording = read(write(tmp_path / "a.csv", stamps, "time_ms", others=columns))
+        assert (recording.sizes["time_ppg"], recording.sizes["time_accel"]) == (N, N - 1)
+
+    def test_a_few_times_for_many_rows_are_no_clock(self, tmp_path):
+        stamps = 1714552200 + 100 * (np.arange(N) // 100)
+        with pytest.raises(ValueError, match="400 rows share 4 times, so the column is too coarse to be a clock"):
+            read(write(tmp_path / "a.csv", stamps), time_unit="s")
 
     def test_nothing_is_changed_without_being_wanted(self, tmp_path):
         path, ppg = self.table(tmp_path, np.arange(N))

@@ -211,6 +211,13 @@ class TestParquet:
         check(recording)
         assert recording.attrs["start_time"] == "2024-05-01T08:30:00Z"
 
+    def test_local_times_in_a_stated_zone(self, tmp_path):
+        local = pd.date_range("2024-10-27T00:59:58", periods=N, freq="20ms", tz="UTC").tz_convert("Europe/London")
+        self.frame(time=local.tz_localize(None)).to_parquet(tmp_path / "a.parquet")
+        recording = read(tmp_path / "a.parquet", timezone="Europe/London")
+        check(recording)
+        assert recording.attrs["start_time"] == "2024-10-27T00:59:58Z"
+
     @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
     def test_durations(self, tmp_path, unit):
         freq = {"s": "1s"}.get(unit, "20ms")
@@ -227,7 +234,10 @@ class TestParquet:
         frame = pd.DataFrame({"time": self.stamps, "ppg": ppg})
         if dtype[0].isupper():
             frame.loc[[3, 7], "ppg"] = pd.NA
-        frame.to_parquet(tmp_path / "a.parquet")
+        try:
+            frame.to_parquet(tmp_path / "a.parquet")
+        except self.pa.ArrowNotImplementedError:
+            pytest.skip(f"this version of pyarrow cannot write {dtype}")
         found = read(tmp_path / "a.parquet").ppg.values[:, 0]
         missing = [3, 7] if dtype[0].isupper() else []
         assert np.flatnonzero(np.isnan(found)).tolist() == missing
@@ -385,10 +395,9 @@ def test_counts_on_a_big_offset_keep_their_pulse(tmp_path, level, invert):
     (tmp_path / "a.csv").write_text(text)
     recording = read_table(tmp_path / "a.csv", invert_ppg=invert)
     sign = -1 if invert else 1
-    offset = recording.attrs["offset_removed_ppg_green"]
-    np.testing.assert_array_equal(recording.ppg[:, 0].astype(float) + offset, sign * (level + pulse))
+    offsets = recording.ppg.attrs["offset_removed"]
+    np.testing.assert_array_equal(recording.ppg[:, 0].astype(float) + offsets[0], sign * (level + pulse))
     np.testing.assert_array_equal(recording.ppg[:, 1], sign * pulse)
-    np.testing.assert_array_equal(
-        recording.ecg.astype(float) + recording.attrs["offset_removed_ecg"], level + 2 * pulse
-    )
-    assert "offset_removed_ppg_infrared" not in recording.attrs
+    assert offsets[1] == 0
+    ecg = recording.ecg.astype(float) + recording.ecg.attrs["offset_removed"]
+    np.testing.assert_array_equal(ecg, level + 2 * pulse)
