@@ -131,9 +131,10 @@ def read_table(
     attrs |= timing.attrs | {"start_time_from": evidence}
     arrays = {sensor: samples[timing.rows] for sensor, samples in arrays.items()}
     times: dict[str, np.ndarray] = {}
-    for sensor in arrays if timing.times is not None else ():
-        kept = without_repeats(timing.times, arrays[sensor])
-        arrays[sensor], times[sensor] = arrays[sensor][kept], timing.times[kept]
+    if timing.times is not None:
+        for sensor, samples in arrays.items():
+            kept = without_repeats(timing.times, samples)
+            arrays[sensor], times[sensor] = samples[kept], timing.times[kept]
     if "accel" in arrays:
         measured = rate if timing.times is None else measured_rate(timing.times)
         options: dict[str, Any] = {"header": layout.accel_unit, "sampling_rate": measured}
