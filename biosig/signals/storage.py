@@ -130,7 +130,7 @@ def _open(path: Path) -> xr.Dataset:
     if not signals or missing or any(windows[name].dims[::2] != ("window", "sample") for name in signals):
         raise ValueError(f"{path} holds no windows; make them with 'biosig windows' or biosig.signals.write_windows")
     rate = windows.attrs.get("sampling_rate")
-    if not np.ndim(rate) == 0 or not isinstance(rate, (int, float, np.number)) or not 0 < rate < np.inf:
+    if not isinstance(rate, (int, float, np.number)) or not 0 < rate < np.inf:
         raise ValueError(f"{path} gives no sampling_rate of its windows; write them again")
     return windows
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from biosig_kernels.copying import copy_into
 from biosig_kernels.gaps import all_finite
 from biosig_kernels.jit import ELEMENTWISE, kernel
 
@@ -131,8 +132,7 @@ def _end_of_stretch(row, begin):
 @kernel
 def _load(source, pad, work):
     """Copy a stretch into `work`, with odd padding at both ends."""
-    n = source.size
-    work[pad : pad + n] = source
+    copy_into(work[pad:], source)
     _pad_ends(source, pad, work)
 
 

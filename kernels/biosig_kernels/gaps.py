@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from biosig_kernels.copying import copy_into
 from biosig_kernels.jit import REDUCTION, kernel
 
 FLAT = 1e-6  # some ten times the rounding of float32
@@ -42,7 +43,7 @@ def bridge_gaps(row, max_gap, filled, missing):
     """
     n = row.size
     if all_finite(row):
-        filled[:] = row
+        copy_into(filled, row)
         missing[:] = False
         return n
     n_finite = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from biosig_kernels.copying import copy_into
 from biosig_kernels.gaps import all_finite
 from biosig_kernels.jit import kernel
 
@@ -51,6 +52,19 @@ def _gather(keys, low, high, few):
 
 
 @kernel
+def _pick_of_few(keys, k):
+    """Value of rank `k` among a handful of keys, which are put in order."""
+    for i in range(1, keys.size):
+        key = keys[i]
+        j = i - 1
+        while j >= 0 and keys[j] > key:
+            keys[j + 1] = keys[j]
+            j -= 1
+        keys[j + 1] = key
+    return keys[k]
+
+
+@kernel
 def _pick(keys, k):
     """Value of rank `k` (from 0) among integers `keys` (n,)."""
     least, greatest = keys[0], keys[0]
@@ -64,8 +78,7 @@ def _pick(keys, k):
     while high - low > 1:
         if up_to - below <= FEW:
             n = _gather(keys, np.int32(low), np.int32(high), few)
-            few[:n].sort()
-            return np.int64(few[k - below])
+            return np.int64(_pick_of_few(few[:n], k - below))
         pivot = (low + high) // 2
         if turn > 2 and turn % 3:  # on a straight line between the ends, a little to the one side, then to the other
             share = (k - below + aside) / (up_to - below)
@@ -139,7 +152,7 @@ def robust_spread(x, scratch, out, start, stop):
             target = deviations[total : total + n]
             count = n
             if all_finite(source):
-                target[:] = source
+                copy_into(target, source)
             else:
                 count = 0
                 for i in range(n):
@@ -148,7 +161,7 @@ def robust_spread(x, scratch, out, start, stop):
                         count += 1
             if count == 0:
                 continue
-            row[:count] = target[:count]
+            copy_into(row, target[:count])
             middle = np.float32(median_of(row[:count]))
             for i in range(count):
                 target[i] = abs(target[i] - middle)

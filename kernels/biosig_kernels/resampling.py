@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from biosig_kernels.copying import copy_into
 from biosig_kernels.gaps import all_finite, bridge_stretch
 from biosig_kernels.jit import REDUCTION, kernel
 
@@ -139,7 +140,7 @@ def resample_rows(x, origin, clock, table, max_gap, j0, out, start, stop):
         while begin < n and done < n_out:
             if complete:
                 end = n
-                padded[half : half + n] = row
+                copy_into(padded[half:], row)
             else:
                 while begin < n and not np.isfinite(row[begin]):
                     begin += 1

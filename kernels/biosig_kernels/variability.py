@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from biosig_kernels.copying import copy_into
 from biosig_kernels.jit import REDUCTION, kernel
 from biosig_kernels.medians import quantile
 
@@ -113,7 +114,7 @@ def measure_rows(intervals, joined, counts, measures, start, stop):
                 boths += along * along
                 above50 += abs(difference) > 50.0 + TICK
                 above20 += abs(difference) > 20.0 + TICK
-        ordered[:n] = x[:n]
+        copy_into(ordered, x[:n])
         ordered[:n].sort()
         out = measures[r]
         out[0] = middle + total / n

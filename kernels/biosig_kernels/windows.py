@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from biosig_kernels.copying import copy_into
 from biosig_kernels.gaps import all_finite
 from biosig_kernels.jit import REDUCTION, kernel
 
@@ -84,7 +85,7 @@ def cut_rows(rows, starts, standard, out, start, stop):
             if standard:
                 standard_row(source, out[w, r])
             else:
-                out[w, r, :] = source
+                copy_into(out[w, r], source)
 
 
 @kernel(fastmath=REDUCTION)
@@ -164,7 +165,7 @@ def span_moments(x, edges, out, start, stop):
             high[:longest] = -np.inf
             for begin in range(0, span.size, NEAR):
                 size = min(NEAR, span.size - begin)
-                part[:size] = span[begin : begin + size]
+                copy_into(part, span[begin : begin + size])
                 if not all_finite(part[:size]):
                     n_finite = 0
                     for i in range(size):
@@ -185,8 +186,12 @@ def span_moments(x, edges, out, start, stop):
             out[s, a, 0] = count
             out[s, a, 1] = first + shift
             out[s, a, 2] = max(squares - shift * total, 0.0) if count else 0.0
-            out[s, a, 3] = low[:longest].min() if count else np.nan
-            out[s, a, 4] = high[:longest].max() if count else np.nan
+            least, greatest = np.inf, -np.inf
+            for i in range(longest):
+                least = min(least, np.float64(low[i]))
+                greatest = max(greatest, np.float64(high[i]))
+            out[s, a, 3] = least if count else np.nan
+            out[s, a, 4] = greatest if count else np.nan
 
 
 @kernel

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from biosig_kernels.copying import copy_into
 from biosig_kernels.jit import ELEMENTWISE, REDUCTION, kernel
 from biosig_kernels.medians import median_of
 
@@ -235,7 +236,7 @@ def trace_path(evidence, widest, cost, path):
     now = np.empty(n_rates, np.float32)
     around = np.full(n_rates + 2 * widest, np.float32(-np.inf))  # no path comes from beyond the slowest or the fastest
     before = around[widest : widest + n_rates]
-    before[:] = evidence[0]
+    copy_into(before, evidence[0])
     for t in range(1, n_times):
         now[:] = -np.inf
         for move in range(-widest, widest + 1):
