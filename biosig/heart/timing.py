@@ -122,7 +122,7 @@ def check_errors(timing_errors, shape: tuple[int, int]) -> np.ndarray:
         errors = np.ascontiguousarray(np.broadcast_to(errors[np.newaxis] if errors.ndim == 1 else errors, shape))
     except (TypeError, ValueError):
         raise ValueError(
-            f"timing_errors has shape {np.shape(timing_errors)}, beats {shape}; expected one standard error in seconds, "
+            f"timing_errors has shape {np.shape(timing_errors)}, beats {shape}; expected one standard error in s, "
             "or one for each beat, as pulse_times returns them"
         ) from None
     if (errors < 0).any():
