@@ -29,8 +29,8 @@ class PPGTargets(TakesWindows, TransformerMixin, BaseEstimator):
     ----------
     report_ : pandas.DataFrame
         The full table of the last ``transform``: ``heart_rate`` (beats/min), ``sdnn`` and ``rmssd`` (ms), ``n_beats``,
-        ``quality`` (0 to 1), ``reason`` where all targets are NaN, ``variability_reason`` where SDNN and RMSSD are, and
-        ``polarity`` (-1 where the wavelength used is inverted).
+        ``timing_noise`` (ms), ``quality`` (0 to 1), ``reason`` where all targets are NaN, ``variability_reason`` where
+        SDNN or RMSSD is, and ``polarity`` (-1 where the wavelength used is inverted).
 
     Notes
     -----

@@ -6,6 +6,7 @@ from biosig.heart.ecg import ecg_beats
 from biosig.heart.hrv import hrv
 from biosig.heart.matching import BeatMatch, match_beats
 from biosig.heart.pulse_quality import beat_quality, polarity, pulse_quality
+from biosig.heart.pulse_times import PulseTimes, pulse_times
 from biosig.heart.respiration import respiration_rate
 from biosig.heart.targets import ppg_targets
 from biosig.heart.variability import heart_rate, heart_rate_variability
@@ -14,6 +15,7 @@ from biosig.heart.wrist import wrist_heart_rate
 __all__ = [
     "BeatMatch",
     "CorrectedBeats",
+    "PulseTimes",
     "beat_quality",
     "correct_beats",
     "detect_beats",
@@ -25,6 +27,7 @@ __all__ = [
     "polarity",
     "ppg_targets",
     "pulse_quality",
+    "pulse_times",
     "respiration_rate",
     "wrist_heart_rate",
 ]

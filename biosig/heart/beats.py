@@ -11,6 +11,7 @@ from biosig_kernels.filtering import LANES
 from biosig_kernels.pulses import elgendi_rows
 from biosig_kernels.threads import over_rows
 
+from biosig.heart.timing import time_pulses
 from biosig.signals._layout import as_rows
 from biosig.signals.filters import filter_values
 from biosig.signals.quality import bridged
@@ -21,10 +22,11 @@ LOWEST_RATE = 10.0  # Hz
 LEAST_SECONDS = 3.0  # shorter windows hold no interval to judge a beat by
 FASTEST = 8.0  # peaks per second that the pulse band can hold
 _KERNELS = {"msptdfast": beat_rows, "elgendi": elgendi_rows}
-_FIDUCIALS = {"peak": PEAK, "onset": ONSET, "upslope": UPSLOPE, "mid_amplitude": MIDDLE}
+TEMPLATE = "template"
+_FIDUCIALS = {TEMPLATE: UPSLOPE, "upslope": UPSLOPE, "mid_amplitude": MIDDLE, "peak": PEAK, "onset": ONSET}
 
 
-def detect_beats(ppg, sampling_rate=None, *, method="msptdfast", fiducial="upslope", n_jobs=None):
+def detect_beats(ppg, sampling_rate=None, *, method="msptdfast", fiducial="template", n_jobs=None):
     """Times of the heart beats in photoplethysmograms (PPG).
 
     Parameters
@@ -37,9 +39,13 @@ def detect_beats(ppg, sampling_rate=None, *, method="msptdfast", fiducial="upslo
         ``"msptdfast"``: multiscale peak detection. ``"elgendi"``: two moving averages; finds more of the weak beats
         of irregular hearts, and more that are none in noise. ``"neurokit:<name>"``: the detector of that name in
         ``neurokit2.ppg_findpeaks``, such as ``"neurokit:charlton"``, window by window on the filtered signal.
-    fiducial : {"upslope", "mid_amplitude", "peak", "onset"}, default "upslope"
-        Point of the pulse taken as its time: steepest rise, half way up, systolic peak or foot, each refined between
-        samples. The first two vary least from beat to beat, so they serve variability best.
+    fiducial : {"template", "upslope", "mid_amplitude", "peak", "onset"}, default "template"
+        Point of the pulse taken as its time. ``"template"``: the steepest rise of the mean pulse of the window (of up
+        to 128 pulses), laid over each pulse from 0.25 s before to 0.45 s after, less for fast hearts, by least
+        squares. It uses the whole pulse, so noise moves it least. Pulses that the ends of the window cut are compared
+        on what remains; those of windows with fewer than 5 whole pulses, and those that have nothing in common with
+        the mean one, keep their own steepest rise. ``"upslope"``, ``"mid_amplitude"``, ``"peak"``, ``"onset"``:
+        steepest rise, half way up, systolic peak or foot of each pulse by itself, refined between samples.
     n_jobs : int, optional
         Threads; None or -1 for all cores.
 
@@ -63,13 +69,7 @@ def detect_beats(ppg, sampling_rate=None, *, method="msptdfast", fiducial="upslo
     of a pulse is the lowest sample before its peak; and peaks of strong dicrotic waves, where they recur, are left out.
     M. Elgendi et al., PLoS ONE 8(10), e76585, 2013.
     """
-    rows = as_rows(ppg, sampling_rate, name="ppg")
-    n_axes = len(np.shape(ppg))
-    if n_axes > 2:
-        raise ValueError(
-            f"ppg has shape {np.shape(ppg)}; expected (n_samples,) or (n_windows, n_samples): "
-            "choose one wavelength, for example ppg[:, 0]"
-        )
+    rows, n_axes = pulse_rows(ppg, sampling_rate)
     check_beat_options(rows.sampling_rate, method, fiducial)
     n_rows, n_samples = rows.values.shape
     beats, counts = empty_beats(n_rows, n_samples, rows.sampling_rate)
@@ -84,7 +84,19 @@ def detect_beats(ppg, sampling_rate=None, *, method="msptdfast", fiducial="upslo
     return beats[0] if n_axes == 1 else beats
 
 
-def check_beat_options(sampling_rate: float, method: str = "msptdfast", fiducial: str = "upslope") -> None:
+def pulse_rows(ppg, sampling_rate):
+    """Photoplethysmograms as rows, and the number of axes given; ValueError for more than two."""
+    rows = as_rows(ppg, sampling_rate, name="ppg")
+    n_axes = len(np.shape(ppg))
+    if n_axes > 2:
+        raise ValueError(
+            f"ppg has shape {np.shape(ppg)}; expected (n_samples,) or (n_windows, n_samples): "
+            "choose one wavelength, for example ppg[:, 0]"
+        )
+    return rows, n_axes
+
+
+def check_beat_options(sampling_rate: float, method: str = "msptdfast", fiducial: str = TEMPLATE) -> None:
     """Raise ValueError for a method, fiducial or rate that `detect_beats` does not know."""
     if fiducial not in _FIDUCIALS:
         raise ValueError(f"fiducial is {fiducial!r}; expected one of {', '.join(map(repr, _FIDUCIALS))}")
@@ -108,9 +120,10 @@ def empty_beats(n_rows: int, n_samples: int, sampling_rate: float) -> tuple[np.n
     return np.full((n_rows, room), np.nan), np.zeros(n_rows, np.int64)
 
 
-def find_beats(values, sampling_rate, beats, counts, method="msptdfast", fiducial="upslope"):
+def find_beats(values, sampling_rate, beats, counts, method="msptdfast", fiducial=TEMPLATE, errors=None):
     """Write the beats of a block of rows (n_rows, n_samples) into what `empty_beats` gave.
 
+    With the fiducial "template", `errors` of the shape of `beats` receives the standard error of each time (s).
     Returns the rows with their gaps bridged, and their levels, as `biosig.signals.quality.bridged` does.
     """
     filled, missing, levels = bridged(values, n_jobs=1)
@@ -122,13 +135,16 @@ def find_beats(values, sampling_rate, beats, counts, method="msptdfast", fiducia
     kind = _FIDUCIALS[fiducial]
     if method in _KERNELS:
         _KERNELS[method](pulse, missing, sampling_rate, kind, beats, counts, 0, len(pulse))
-        return filled, levels
-    room = beats.shape[1]
-    peaks = np.full((len(pulse), room), -1, np.int64)
-    for row in np.flatnonzero(levels[:, 1] == 0):
-        found = _neurokit_peaks(pulse[row], sampling_rate, method.partition(":")[2])[:room]
-        peaks[row, : len(found)] = found
-    fiducial_rows(pulse, missing, sampling_rate, kind, peaks, beats, counts, 0, len(pulse))
+    else:
+        room = beats.shape[1]
+        peaks = np.full((len(pulse), room), -1, np.int64)
+        for row in np.flatnonzero(levels[:, 1] == 0):
+            found = _neurokit_peaks(pulse[row], sampling_rate, method.partition(":")[2])[:room]
+            peaks[row, : len(found)] = found
+        fiducial_rows(pulse, missing, sampling_rate, kind, peaks, beats, counts, 0, len(pulse))
+    if fiducial == TEMPLATE:
+        errors = np.empty(beats.shape) if errors is None else errors
+        time_pulses(pulse, missing, sampling_rate, edges, PULSE_ORDER, beats, counts, errors)
     return filled, levels
 
 

@@ -11,6 +11,7 @@ from biosig.heart._checks import check_beat_rows, check_positive
 from biosig.heart.cleaning import check_cleaning, clean
 from biosig.heart.intervals import beats_of_intervals, clean_measured
 from biosig.heart.needs import NEEDS, missing, rate_missing
+from biosig.heart.timing import check_errors, errors_of, sure_beats, take_out_noise
 from biosig.heart.variability import summarise_good
 
 BANDS = {"VLF": (0.0033, 0.04), "LF": (0.04, 0.15), "HF": (0.15, 0.4), "VHF": (0.4, 0.5)}  # Hz
@@ -31,7 +32,15 @@ _GROUPS = {
 
 
 def hrv(
-    beats=None, *, intervals=None, times=None, unit=None, cleaning="reject", duration=None, n_jobs=None
+    beats=None,
+    *,
+    intervals=None,
+    times=None,
+    unit=None,
+    cleaning="reject",
+    duration=None,
+    timing_errors=None,
+    n_jobs=None,
 ) -> pd.DataFrame:
     """Heart rate variability: time domain, frequency domain, Poincare plot and sample entropy.
 
@@ -56,6 +65,10 @@ def hrv(
     duration : float, optional
         Seconds that the beats were looked for in, of which good intervals must cover enough; by default from the first
         beat to the last.
+    timing_errors : float or array_like of the shape of `beats`, optional
+        Standard errors of the beat times in s, as `pulse_times` returns them. Intervals whose beats are not timed well
+        (more than 15 ms, or unusual for the window) are left out, and what the errors of the others add is taken out of
+        SDNN, RMSSD, SDSD, SD1, SD2 and what is made of them; NaN with a reason where that is nearly everything.
     n_jobs : int, optional
         Threads; None or -1 for all cores.
 
@@ -77,7 +90,8 @@ def hrv(
             needs 90 % and 50 intervals, and at most 5000: it takes a time that grows with their square.
 
         Then ``n_intervals`` (good ones), ``valid`` (fraction of the window they cover, 0 to 1) and ``reason``: which
-        groups are NaN for want of what, empty when none.
+        groups are NaN for want of what, empty when none. With `timing_errors` also ``timing_noise``: root mean square
+        error of the well-timed beats, ms.
 
     Raises
     ------
@@ -110,6 +124,10 @@ def hrv(
     if duration is not None:
         duration = check_positive(duration, "duration", "s")
     rows, good = _beats_and_marks(beats, intervals, times, unit, cleaning, n_jobs)
+    errors = None if timing_errors is None else _errors(timing_errors, beats, rows)
+    sure = None if errors is None else sure_beats(errors, n_jobs)
+    if sure is not None and sure.shape[1] > 1:
+        good = good & sure[:, 1:] & sure[:, :-1]
     at, packed, joined, counts, span = _pack(rows, good)
     measures = np.empty((len(rows), len(MEASURES)))
     bands = np.empty((len(rows), len(BANDS)))
@@ -120,7 +138,13 @@ def hrv(
         band_rows(at, packed, counts, edges, OVERSAMPLING, bands, start, stop)
 
     over_rows(work, len(rows), n_jobs)
-    table = _derive(dict(zip(MEASURES, measures.T, strict=True)), dict(zip(BANDS, bands.T, strict=True)))
+    measured = dict(zip(MEASURES, measures.T, strict=True))
+    noise, hidden = {}, np.full(len(rows), "", dtype=object)
+    if sure is not None:
+        squares, n_sure = np.where(sure, np.square(errors), 0.0).sum(axis=1), sure.sum(axis=1)
+        level = 1000 * np.sqrt(np.divide(squares, n_sure, out=np.full(len(rows), np.nan), where=n_sure > 0))
+        noise, hidden = {"timing_noise": level}, take_out_noise(measured, level)
+    table = _derive(measured, dict(zip(BANDS, bands.T, strict=True)))
     whole = span if duration is None else np.maximum(duration - 1e-3 * np.nan_to_num(table["MeanNN"]), 0.0)
     covered = 1e-3 * np.where(np.arange(packed.shape[1]) < counts[:, None], packed, 0.0).sum(axis=1)
     valid = np.clip(np.divide(covered, whole, out=np.zeros(len(rows)), where=whole > 0), 0.0, 1.0)
@@ -135,8 +159,10 @@ def hrv(
             refused = texts[group] != "" if name not in ("LFHF", "HFn") else (texts[group] != "") | (texts["HF"] != "")
             table[name] = np.where(refused, np.nan, table[name])
     columns = {f"HRV_{name}": table[name] for names in _GROUPS.values() for name in names}
-    reasons = np.array(["; ".join(filter(None, each)) for each in zip(*texts.values(), strict=True)], dtype=object)
-    return pd.DataFrame(columns | {"n_intervals": counts, "valid": valid, "reason": reasons})
+    reasons = np.array(
+        ["; ".join(filter(None, each)) for each in zip(*texts.values(), hidden, strict=True)], dtype=object
+    )
+    return pd.DataFrame(columns | {"n_intervals": counts, "valid": valid} | noise | {"reason": reasons})
 
 
 def _beats_and_marks(beats, intervals, times, unit, cleaning, n_jobs) -> tuple[np.ndarray, np.ndarray]:
@@ -160,6 +186,17 @@ def _beats_and_marks(beats, intervals, times, unit, cleaning, n_jobs) -> tuple[n
         return clean(check_beat_rows(beats)[0], cleaning, n_jobs)
     rows, measured = beats_of_intervals(intervals, times, unit)
     return clean_measured(rows, measured, cleaning, n_jobs)
+
+
+def _errors(timing_errors, beats, rows) -> np.ndarray:
+    """Standard errors (s) of rows of cleaned beats; NaN behind the last."""
+    if not isinstance(beats, np.ndarray | list | tuple):
+        raise ValueError("timing_errors belong to beat times, as pulse_times returns both; intervals have none")
+    given, _ = check_beat_rows(beats)
+    errors = check_errors(timing_errors, given.shape)
+    if rows.shape != given.shape or not np.array_equal(rows, given, equal_nan=True):
+        errors = errors_of(rows, given, errors)
+    return np.where(np.isfinite(rows), errors, np.nan)
 
 
 def _or_slow(texts, mean) -> np.ndarray:

@@ -9,10 +9,11 @@ from biosig_kernels.threads import over_rows
 
 from biosig._checks import centred, check_sampling_rate, filled
 from biosig.heart.beats import LEAST_SECONDS, blocks, check_beat_options, empty_beats, find_beats
-from biosig.heart.cleaning import check_cleaning
+from biosig.heart.cleaning import check_cleaning, clean
 from biosig.heart.needs import NEEDS, missing
 from biosig.heart.pulse_quality import polarity_votes
-from biosig.heart.variability import summarise_intervals
+from biosig.heart.timing import errors_of, timed_variability
+from biosig.heart.variability import summarise_good, summarise_intervals
 from biosig.signals.quality import pulse_spectrum
 
 MOST_MISSING = 0.05  # fraction of a window
@@ -50,9 +51,14 @@ def ppg_targets(ppg, sampling_rate, *, cleaning="reject", polarity="auto", n_job
         heart_rate
             Beats/min, from the good intervals.
         sdnn, rmssd
-            ms, see `biosig.heart.heart_rate_variability`.
+            ms, of the good intervals between well-timed beats, with timing noise taken out, see `timing_noise`; with
+            the cleaning ``"none"``, of every interval as it is.
         n_beats
             Beats found, good or not.
+        timing_noise
+            ms: standard error of the times of the beats (root mean square), estimated from the pulses of the window,
+            see `biosig.heart.pulse_times`. Noise s adds 2 s^2 to the square of SDNN and 6 s^2 to that of RMSSD. Beats
+            of more than 15 ms, or of an error that is unusual for the window, are left out.
         quality
             0 to 1: the fraction of the window that good intervals cover, times the agreement of beats and spectrum,
             which is one minus their difference over 10 beats/min, never below zero. 0 without a pulse.
@@ -61,8 +67,10 @@ def ppg_targets(ppg, sampling_rate, *, cleaning="reject", polarity="auto", n_job
             covering more than 80 % of the window, beat rate and spectral rate within 5 beats/min, spectral
             concentration above 0.4. Otherwise a short text, and heart_rate, sdnn and rmssd are NaN.
         variability_reason
-            Why sdnn and rmssd are NaN: the `reason`, or in a window with a heart rate what its variability lacks, by
+            Why sdnn or rmssd is NaN: the `reason`, or in a window with a heart rate what its variability lacks, by
             the rules of `biosig.heart.hrv` (10 good intervals, over 80 % of the window after cleaning).
+            Or its timing noise is too large: fewer than half or 10 of the good intervals are timed well, or the
+            variance is less than 1.2 times what timing noise alone would give.
         polarity
             1.0, or -1.0 where the wavelength used was turned.
 
@@ -120,13 +128,14 @@ def _judge(rows, rate: float, cleaning: str, n_jobs) -> pd.DataFrame:
     n_rows, n_samples = rows.shape
     duration = n_samples / rate
     beats, counts = empty_beats(n_rows, n_samples, rate)
+    errors = np.full(beats.shape, np.nan)
     levels = np.empty((n_rows, 2))
     concentration = np.empty(n_rows)
     spectral = np.empty(n_rows)
 
     def work(start: int, stop: int) -> None:
         for block in blocks(start, stop, n_samples):
-            filled, levels[block] = find_beats(rows[block], rate, beats[block], counts[block])
+            filled, levels[block] = find_beats(rows[block], rate, beats[block], counts[block], errors=errors[block])
             concentration[block], spectral[block] = pulse_spectrum(filled, rate, n_jobs=1)
 
     over_rows(work, n_rows, n_jobs, grain=LANES)
@@ -154,16 +163,24 @@ def _judge(rows, rate: float, cleaning: str, n_jobs) -> pd.DataFrame:
             reason[row] = f"irregular: only {share[row]:.0%} good intervals"
         elif not apart[row] <= MOST_APART:
             reason[row] = f"beats and spectrum differ by {apart[row]:.0f} beats/min"
-    spread = summarise_intervals(beats, n_jobs, cleaning)
+    cleaned, good = clean(beats, cleaning, n_jobs)
+    spread = summarise_good(cleaned, good, n_jobs)
+    known = errors_of(cleaned, beats, errors) if cleaning == "correct" else errors
+    timed = timed_variability(cleaned, known, good, n_jobs)
     covered = np.clip(np.nan_to_num(spread.covered / inner), 0.0, 1.0)
     lacking = np.where(reason == "", missing("spread", spread.n_good, covered), reason)
     hide = lambda values, why: np.where(why == "", values, np.nan)
+    measured = spread if cleaning == "none" else timed
+    sdnn, rmssd = hide(1000 * measured.sdnn, lacking), hide(1000 * measured.rmssd, lacking)
+    if cleaning != "none":
+        lacking = np.where(lacking == "", timed.reasons, lacking)
     return pd.DataFrame(
         {
             "heart_rate": hide(heart_rate, reason),
-            "sdnn": hide(1000 * spread.sdnn, lacking),
-            "rmssd": hide(1000 * spread.rmssd, lacking),
+            "sdnn": sdnn,
+            "rmssd": rmssd,
             "n_beats": counts,
+            "timing_noise": hide(1000 * timed.timing_noise, reason),
             "quality": quality,
             "reason": reason,
             "variability_reason": lacking,

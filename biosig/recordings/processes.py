@@ -50,6 +50,19 @@ def band_noise(rng: np.random.Generator, n: int, rate: float, low: float, high: 
     return noise / np.sqrt(1.11 * (high - low) / (rate / 2.0))
 
 
+def slow_noise(rng: np.random.Generator, n: int, rate: float, below: float, n_channels: int) -> np.ndarray:
+    """Gaussian noise of shape (n_channels, n), flat up to `below` Hz and falling by 12 dB an octave above.
+
+    `below` is held under 0.45 of `rate`.
+    """
+    below = min(below, 0.45 * rate)
+    warm = int(4.0 * rate / below)
+    white = rng.standard_normal((n_channels, warm + n), dtype=np.float32)
+    noise = signal.sosfilt(signal.butter(2, below, "lowpass", fs=rate, output="sos"), white, axis=1)[:, warm:]
+    # Noise bandwidth of a Butterworth low-pass of this order is 1.11 times its edge.
+    return noise / np.sqrt(1.11 * below / (rate / 2.0))
+
+
 def bumps(t: np.ndarray, starts: np.ndarray, lengths: np.ndarray, heights: np.ndarray, rise: float) -> np.ndarray:
     """Sum of smooth plateaus on the grid `t`: up within `rise` s, `lengths` s long, down again."""
     total = np.zeros(len(t))

@@ -8,7 +8,7 @@ from biosig_kernels.synthesis import add_templates
 from biosig.recordings.devices import Device
 from biosig.recordings.motion import Motion, unit_vectors
 from biosig.recordings.physiology import Heart, Traits
-from biosig.recordings.processes import band_noise, wander
+from biosig.recordings.processes import band_noise, bumps, poisson_times, slow_noise, wander
 
 WAVELENGTHS = ("green", "infrared", "red", "blue")
 _PULSE = (1.0, 0.5, 0.35, 0.6)
@@ -17,6 +17,7 @@ _MEDIAN_PERFUSION = 0.012
 _UNLEVELLED_SCALE = 40.0
 _TEMPLATE_RATE = 1000.0
 _LENGTH = 2.2
+_BURST = 0.5
 
 
 def simulate_ppg(
@@ -70,7 +71,14 @@ def simulate_ppg(
         else (_UNLEVELLED_SCALE * traits.perfusion_index / _MEDIAN_PERFUSION)
     )
     unit = scale / traits.perfusion_index * _MEDIAN_PERFUSION
-    noise = device.ppg_noise * traits.noise_factor * unit * rng.standard_normal((n_wavelengths, n), dtype=np.float32)
+    noise = device.ppg_noise * rng.standard_normal((n_wavelengths, n), dtype=np.float32)
+    if device.ppg_slow_noise > 0:
+        noise = noise + device.ppg_slow_noise * slow_noise(
+            rng, n, device.ppg_rate, device.ppg_slow_below, n_wavelengths
+        )
+    if device.ppg_bursts > 0:
+        noise = noise + _bursts(rng, t, times, device.ppg_bursts, n_wavelengths)
+    noise = noise * (traits.noise_factor * unit)
     return np.ascontiguousarray((device.ppg_level + scale * out + noise).T, dtype=np.float32)
 
 
@@ -124,3 +132,11 @@ def _movement(rng, arm, motion, t, times_accel, times) -> np.ndarray:
     slips = np.interp(times, t, motion.activity * wander(rng, len(t), 1.5))
     rough = band_noise(rng, len(times), float(1.0 / (times[1] - times[0])), 0.5, 4.0, 1)[0]
     return direct + 0.8 * slips + 4.0 * rough * np.interp(times, t, motion.strength)
+
+
+def _bursts(rng, t, times, per_minute: float, n_wavelengths: int) -> np.ndarray:
+    """Short disturbances that come to all wavelengths at once, in median pulse heights."""
+    starts = poisson_times(rng, per_minute / 60.0, t[0], t[-1])
+    sizes = _BURST * np.exp(rng.normal(0.0, 0.7, len(starts)))
+    envelope = np.interp(times, t, bumps(t, starts, rng.uniform(0.3, 1.5, len(starts)), sizes, 0.4))
+    return envelope * band_noise(rng, len(times), float(1.0 / (times[1] - times[0])), 0.5, 4.0, n_wavelengths)

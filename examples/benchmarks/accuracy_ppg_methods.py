@@ -11,10 +11,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from biosig.evaluation.bootstrap import bootstrap_mean
-from biosig.heart import correct_beats, detect_beats, heart_rate, heart_rate_variability, ppg_targets
+from biosig.heart import correct_beats, detect_beats, heart_rate, heart_rate_variability, ppg_targets, pulse_times
+from biosig.heart.timing import timed_variability
 
 MEASURES = ("rate", "sdnn", "rmssd")
-OURS = ("biosig", "biosig, corrected", "biosig elgendi")
+OURS = ("biosig", "biosig, upslope", "biosig, corrected", "biosig elgendi")
 PEERS = ("NeuroKit2 elgendi", "NeuroKit2 elgendi, corrected", "NeuroKit2 charlton", "NeuroKit2 charlton, corrected")
 CONSTANT = "constant"
 MISSING = "Not on this machine.\n"
@@ -30,10 +31,11 @@ def measure(
     NeuroKit2 is given the windows times `peers_sign`. Returns the tables, one row a window, and which windows
     `ppg_targets` believes.
     """
-    beats = detect_beats(ppg, sampling_rate)
+    times = pulse_times(ppg, sampling_rate)
     tables = {
-        "biosig": of_beats(beats),
-        "biosig, corrected": of_beats(correct_beats(beats).beats),
+        "biosig": of_times(times),
+        "biosig, upslope": of_beats(detect_beats(ppg, sampling_rate, fiducial="upslope")),
+        "biosig, corrected": of_beats(correct_beats(times.beats).beats),
         "biosig elgendi": of_beats(detect_beats(ppg, sampling_rate, method="elgendi")),
     }
     rows: dict[str, list] = {name: [] for name in PEERS}
@@ -43,7 +45,14 @@ def measure(
             rows[f"NeuroKit2 {detector}"].append(neurokit_measures(peaks, sampling_rate, corrected=False))
             rows[f"NeuroKit2 {detector}, corrected"].append(neurokit_measures(peaks, sampling_rate, corrected=True))
     tables |= {name: pd.DataFrame(each, columns=list(MEASURES), dtype=float) for name, each in rows.items()}
-    return tables, (ppg_targets(ppg, sampling_rate)["reason"] == "").to_numpy()
+    return tables, np.isfinite(ppg_targets(ppg, sampling_rate)["heart_rate"]).to_numpy()
+
+
+def of_times(times) -> pd.DataFrame:
+    """Rate of the good intervals of `pulse_times`, and variability of the well-timed ones, timing noise taken out."""
+    beats, errors = np.atleast_2d(times.beats), np.atleast_2d(times.errors)
+    found = timed_variability(beats, errors)
+    return pd.DataFrame({"rate": heart_rate(beats), "sdnn": 1000 * found.sdnn, "rmssd": 1000 * found.rmssd})
 
 
 def of_beats(beats) -> pd.DataFrame:
@@ -120,6 +129,7 @@ def print_table(tables, reference: pd.DataFrame, believed, people, measures=MEAS
         heads += [f"{name.upper() if name != 'rate' else 'HR'} MAE, {units[name]}"]
         heads += ["within 5, %"] if name == "rate" and within else []
         heads += [f"{name.upper() if name != 'rate' else 'HR'} bias (limits)"]
+    heads += ["with RMSSD"] if "rmssd" in measures else []
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
     offered = np.isfinite(reference["rate"]).to_numpy()
     people = np.asarray(people)
@@ -137,6 +147,10 @@ def print_table(tables, reference: pd.DataFrame, believed, people, measures=MEAS
                 if name == "rate" and within:
                     cells.append(f"{100 * (np.abs(errors[some, column]) <= 5).mean():.0f}" if some.any() else "-")
                 cells.append(limits_cell(errors[some, column]))
+            if "rmssd" in measures:
+                asked = some & np.isfinite(reference["rmssd"]).to_numpy()
+                given = asked & np.isfinite(table["rmssd"].to_numpy(float))
+                cells.append(f"{given.sum() / max(asked.sum(), 1):.1%}")
             print("| " + " | ".join(cells) + " |")
     print()
     return errors_of

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from biosig.heart import detect_beats, heart_rate, heart_rate_variability
 
-FIDUCIALS = ["upslope", "mid_amplitude", "peak", "onset"]
+FIDUCIALS = ["template", "upslope", "mid_amplitude", "peak", "onset"]
 
 
 def pulse_train(beats, rate, seconds, width=0.1):
@@ -46,9 +46,13 @@ def test_fiducials_come_in_their_order_and_vary_little(fiducial):
     found = detect_beats(x, 64, fiducial=fiducial)
     truth = truth[(truth > 1) & (truth < 59)]
     lag = found[np.abs(truth[:, None] - found).argmin(axis=1)] - truth
-    low, high = {"upslope": (-0.02, 0.02), "mid_amplitude": (-0.05, 0.05), "peak": (0.06, 0.15), "onset": (-0.4, -0.1)}[
-        fiducial
-    ]
+    low, high = {
+        "template": (-0.02, 0.02),
+        "upslope": (-0.02, 0.02),
+        "mid_amplitude": (-0.05, 0.05),
+        "peak": (0.06, 0.15),
+        "onset": (-0.4, -0.1),
+    }[fiducial]
     assert low < np.median(lag) < high
     assert np.std(lag) < (0.03 if fiducial == "onset" else 0.006)
 
