@@ -180,7 +180,7 @@ class SimulationPool:
         self._n_asked = 0  # so far; a request's number is its ticket
         self._ready: dict[int, Windows | SimulationError] = {}
         self._deaths: dict[int, int] = {}
-        self._closed = False
+        self._exhausted = self._closed = False
 
     def __enter__(self) -> SimulationPool:
         return self
@@ -195,24 +195,25 @@ class SimulationPool:
             return [worker.pid for worker in self._workers]
 
     def take(self, numbers: Iterable[int]) -> Iterator[Windows]:
-        """Yield the windows of participants in the order of `numbers`, which may repeat and have no end.
+        """Begin to simulate participants and return an iterator over their windows.
 
-        Only one such iteration at a time; one that is left before its end gives way to the next.
+        Parameters
+        ----------
+        numbers : iterable of int
+            In this order; numbers may repeat and have no end.
+
+        Returns
+        -------
+        iterator of Windows
+            One at a time: the next call gives up what this one has begun.
         """
         if not self._n_workers:
-            for number in numbers:
-                yield self._simulate_here(number)
-            return
+            return map(self._simulate_here, numbers)
         with self._changed:
             self._numbers = iter(numbers)
-            self._asked, self._ready, self._deaths = {}, {}, {}
+            self._asked, self._ready, self._deaths, self._exhausted = {}, {}, {}, False
             self._dispatch()
-        while True:
-            with self._changed:
-                windows = self._next()
-            if windows is None:
-                return
-            yield windows
+        return iter(self._next, None)
 
     def _simulate_here(self, number: int) -> Windows:
         try:
@@ -222,23 +223,23 @@ class SimulationPool:
 
     def _next(self) -> Windows | None:
         """Wait for the participant that is due; None when there are no more."""
-        while True:
-            if self._closed or not self._asked:
-                return None
-            ticket = next(iter(self._asked))
-            if ticket in self._ready:
-                break
-            self._changed.wait(1.0)
-            for worker in self._workers:
-                longest = self._silence if worker.ready else BEGINNING
-                if worker.ticket is not None and time.monotonic() - worker.since > longest:
-                    worker.kill()  # its listener replaces it
-        del self._asked[ticket]
-        windows = self._ready.pop(ticket)
-        if isinstance(windows, SimulationError):
-            raise windows
-        self._dispatch()
-        return windows
+        with self._changed:
+            # Without a request there may still be numbers: all processes are busy with what was given up.
+            while (self._asked or not self._exhausted) and not self._closed:
+                ticket = next(iter(self._asked), None)
+                if ticket is not None and ticket in self._ready:
+                    del self._asked[ticket]
+                    windows = self._ready.pop(ticket)
+                    if isinstance(windows, SimulationError):
+                        raise windows
+                    self._dispatch()
+                    return windows
+                self._changed.wait(1.0)
+                for worker in self._workers:
+                    longest = self._silence if worker.ready else BEGINNING
+                    if worker.ticket is not None and time.monotonic() - worker.since > longest:
+                        worker.kill()  # its listener replaces it
+            return None
 
     def _dispatch(self) -> None:
         """Give the next participants to processes without work, as long as not too many windows lie ready."""
@@ -254,6 +255,7 @@ class SimulationPool:
             return None
         number = next(self._numbers, None)
         if number is None:
+            self._exhausted = True
             return None
         self._n_asked += 1
         self._asked[self._n_asked] = number
@@ -291,6 +293,7 @@ class SimulationPool:
                         f"{ATTEMPTS} processes died while simulating participant {self._asked[ticket]}, the last one "
                         f"{how}; if the machine runs out of memory, use shorter recordings (minutes) or fewer workers"
                     )
+            self._dispatch()  # it may have been the only one
             self._changed.notify_all()
 
     def _read(self, worker: _Worker) -> Windows | SimulationError | None:
