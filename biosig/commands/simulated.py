@@ -63,7 +63,9 @@ def _stream(options: argparse.Namespace, given: dict[str, Any]) -> SimulatedStre
     from biosig.signals import Gate
     from biosig.training import SimulatedStream
 
-    settings = {name: given[name] for name in ("minutes", "length", "stride", "uses", "buffer") if name in given}
+    settings: dict[str, Any] = {
+        name: given[name] for name in ("minutes", "length", "stride", "uses", "buffer") if name in given
+    }
     if "rate" in given:
         settings["sampling_rate"] = given["rate"]
     if "max_motion" in given:
