@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from biosig_kernels.synthesis import interpolate, normals32, normals64
+from biosig_kernels.synthesis import filter_pair, interpolate, normals32, normals64
 from scipy import signal
 
 GRID_RATE = 8.0
@@ -61,9 +61,9 @@ def band_noise(rng: np.random.Generator, n: int, rate: float, low: float, high: 
     low = min(low, 0.5 * high)
     warm = int(4.0 * rate / low)
     white = normals(rng, (n_channels, warm + n), np.float32)
-    noise = signal.sosfilt(_bandpass(low, high, rate), white, axis=1)[:, warm:]
+    noise = np.empty((n_channels, n))
     # Noise bandwidth of a Butterworth band-pass of this order is 1.11 times its width.
-    noise /= np.sqrt(1.11 * (high - low) / (rate / 2.0))
+    filter_pair(white, _bandpass(low, high, rate), warm, np.sqrt(1.11 * (high - low) / (rate / 2.0)), noise)
     return noise
 
 

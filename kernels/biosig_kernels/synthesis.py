@@ -64,7 +64,7 @@ def interpolate(x, knots, values, out):
     out : (n,) float64
     """
     last = knots.shape[0] - 1
-    left = 0
+    left, sloped, slope = 0, -1, 0.0
     for i in range(x.shape[0]):
         at = x[i]
         if at < knots[0]:
@@ -80,8 +80,39 @@ def interpolate(x, knots, values, out):
         if knots[left] == at:
             out[i] = values[left]
         else:
-            slope = (values[left + 1] - values[left]) / (knots[left + 1] - knots[left])
+            if sloped != left:
+                sloped, slope = left, (values[left + 1] - values[left]) / (knots[left + 1] - knots[left])
             out[i] = slope * (at - knots[left]) + values[left]
+
+
+@kernel
+def filter_pair(rows, sections, skipped, divisor, out):
+    """Filter rows through two second-order sections, to the bits of `scipy.signal.sosfilt`, and divide.
+
+    Parameters
+    ----------
+    rows : (n_rows, n) float32
+    sections : (2, 6) float64
+        As SciPy has them: three coefficients of the numerator, 1 and two of the denominator.
+    skipped : int
+        First samples that are filtered, but not put out.
+    divisor : float
+    out : (n_rows, n - skipped) float64
+    """
+    a0, a1, a2, _, a4, a5 = sections[0]
+    b0, b1, b2, _, b4, b5 = sections[1]
+    for row in range(rows.shape[0]):
+        z0 = z1 = y0 = y1 = 0.0
+        for i in range(rows.shape[1]):
+            x = np.float64(rows[row, i])
+            middle = a0 * x + z0
+            z0 = a1 * x - a4 * middle + z1
+            z1 = a2 * x - a5 * middle
+            result = b0 * middle + y0
+            y0 = b1 * middle - b4 * result + y1
+            y1 = b2 * middle - b5 * result
+            if i >= skipped:
+                out[row, i - skipped] = result / divisor
 
 
 @kernel
