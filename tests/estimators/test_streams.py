@@ -38,9 +38,9 @@ def test_contrastive_and_supervised():
 
 
 def test_what_is_missing_and_what_does_not_fit():
-    with pytest.raises(ValueError, match="y is missing; a SupervisedEncoder"):
+    with pytest.raises(ValueError, match="SupervisedEncoder requires y"):
         SupervisedEncoder(**SETTINGS).fit(SEEN["accel"])
-    with pytest.raises(ValueError, match="y is missing; a DistilledEncoder"):
+    with pytest.raises(ValueError, match="ppg is missing; a DistilledEncoder"):
         DistilledEncoder(MaskedAutoencoder(**SETTINGS), **SETTINGS).fit(SEEN["accel"])
     with pytest.raises(ValueError, match=r"at 32 Hz; the encoder \(x\) takes 1 x 256 at 64 Hz"):
         MaskedAutoencoder(**SETTINGS | {"sampling_rate": 64.0}).fit(STREAM)
