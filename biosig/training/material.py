@@ -37,7 +37,8 @@ class ArrayMaterial:
         lengths = [len(x) for x in self.signals.values()]
         if len(set(lengths)) > 1:
             shapes = " and ".join(f"{name} {x.shape}" for name, x in self.signals.items())
-            raise ValueError(f"shapes are {shapes}; expected the same windows in both, row by row")
+            told = shapes.replace(" ", " has shape ", 1)
+            raise ValueError(f"{told}; expected the same windows in both, row by row")
         self.n_windows = lengths[0]
         self._groups = None if groups is None else check_groups(groups, self.n_windows)
         self.starts = None if starts is None else check_groups(starts, self.n_windows, "starts").astype(np.float64)
