@@ -10,6 +10,7 @@ import numpy as np
 
 from biosig._files import atomic_path, check_target_file, check_target_folder, write_text
 from biosig.commands.arguments import add_training
+from biosig.commands.simulated import add_stream, stream_of
 
 CHECKPOINT = "checkpoint"
 
@@ -18,17 +19,19 @@ def add(commands) -> None:
     """Add the parsers of the three commands."""
     again = "; the same command goes on where it was interrupted or killed"
     pretrain = commands.add_parser("pretrain", help=f"train an encoder of one sensor, without labels{again}")
-    _add_windows(pretrain)
+    _add_windows(pretrain, nargs="*")
     pretrain.add_argument("--out", type=Path, required=True, help="folder for the encoder and its checkpoints")
+    add_stream(pretrain)
     pretrain.add_argument("--modality", choices=("ppg", "accel"), default="ppg", help="(%(default)s)")
     pretrain.add_argument("--method", choices=("mae", "contrastive"), default="mae", help="(%(default)s)")
     add_training(pretrain, steps=400)
     pretrain.set_defaults(run=_pretrain)
 
     distill = commands.add_parser("distill", help=f"train an encoder of acceleration on a frozen encoder of PPG{again}")
-    _add_windows(distill)
+    _add_windows(distill, nargs="*")
     distill.add_argument("--teacher", type=Path, required=True, help="folder of the encoder of PPG")
     distill.add_argument("--out", type=Path, required=True, help="folder for the encoder and its checkpoints")
+    add_stream(distill)
     distill.add_argument("--objective", choices=("infonce", "l2", "cosine"), default="infonce", help="(%(default)s)")
     add_training(distill, steps=400)
     distill.set_defaults(run=_distill)
@@ -41,9 +44,9 @@ def add(commands) -> None:
     embed.set_defaults(run=_embed)
 
 
-def _add_windows(parser: argparse.ArgumentParser) -> None:
+def _add_windows(parser: argparse.ArgumentParser, nargs: str = "+") -> None:
     parser.add_argument(
-        "windows", type=Path, nargs="+", metavar="WINDOWS", help="files made by 'biosig windows', or folders of such"
+        "windows", type=Path, nargs=nargs, metavar="WINDOWS", help="files made by 'biosig windows', or folders of such"
     )
 
 
@@ -91,24 +94,33 @@ def _settings(options: argparse.Namespace, rate: float) -> dict[str, Any]:
 def _pretrain(options: argparse.Namespace) -> None:
     from biosig.estimators import ContrastiveEncoder, MaskedAutoencoder
 
-    windows = _Windows(options.windows)
+    stream = stream_of(options)
     methods: dict[str, type[MaskedAutoencoder | ContrastiveEncoder]]
     methods = {"mae": MaskedAutoencoder, "contrastive": ContrastiveEncoder}
-    encoder = methods[options.method](modality=options.modality, **_settings(options, windows.sampling_rate))
-    encoder.fit(windows.signal(options.modality), groups=windows.columns["participant"])
+    if stream:
+        encoder = methods[options.method](modality=options.modality, **_settings(options, stream.sampling_rate))
+        encoder.fit(stream)
+    else:
+        windows = _Windows(options.windows)
+        encoder = methods[options.method](modality=options.modality, **_settings(options, windows.sampling_rate))
+        encoder.fit(windows.signal(options.modality), groups=windows.columns["participant"])
     _save(encoder, options.out)
 
 
 def _distill(options: argparse.Namespace) -> None:
     from biosig.estimators import DistilledEncoder
 
-    windows = _Windows(options.windows)
+    stream = stream_of(options)
+    windows = stream or _Windows(options.windows)
     encoder = DistilledEncoder(
         options.teacher, objective=options.objective, **_settings(options, windows.sampling_rate)
     )
-    columns = windows.columns
-    accel, ppg = windows.signal("accel"), windows.signal("ppg")
-    encoder.fit(accel, ppg, groups=columns["participant"], starts=columns["start"])
+    if isinstance(windows, _Windows):
+        columns = windows.columns
+        accel, ppg = windows.signal("accel"), windows.signal("ppg")
+        encoder.fit(accel, ppg, groups=columns["participant"], starts=columns["start"])
+    else:
+        encoder.fit(windows)
     _save(encoder, options.out)
 
 
@@ -118,6 +130,7 @@ def _save(encoder, folder: Path) -> None:
     last = f"last loss {history['loss'][-1]:.4f}"
     if history.get("validation_loss"):
         last += f", best on people held out {min(history['validation_loss']):.4f} after step {encoder.state_.step}"
+    last += f", {history['wait_share']:.0%} of the time waiting for windows"
     print(f"{type(encoder).__name__} after {len(history['loss'])} steps ({last}) in {folder}")
 
 

@@ -175,13 +175,13 @@ class TrainedEncoder(Encoder):
 
         Acceleration is seen as band envelopes unless told otherwise.
         """
-        from biosig.training import make_config
+        from biosig.training import SimulatedStream, make_config
         from biosig.training.sources import open_windows
 
         if go_on and hasattr(self, "state_"):
             return self.config_, self.state_, None
-        shape = open_windows(X, name="X").shape
-        signal = dict(zip(SIGNAL, (modality, check_sampling_rate(self.sampling_rate), *shape[1:]), strict=True))
+        shape = X.shape(modality) if isinstance(X, SimulatedStream) else open_windows(X, name="X").shape[1:]
+        signal = dict(zip(SIGNAL, (modality, check_sampling_rate(self.sampling_rate), *shape), strict=True))
         if self.initial is not None:
             return self._begun(signal)
         config = make_config(

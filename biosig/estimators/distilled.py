@@ -86,7 +86,8 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
         Parameters
         ----------
         X : array of shape (n_windows, 3, n_samples)
-            Acceleration, in memory or on disk, see `biosig.training.sources.open_windows`.
+            Acceleration, in memory or on disk, see `biosig.training.sources.open_windows`; or a
+            `biosig.training.SimulatedStream`, which brings PPG, participants and starts.
         y : array of shape (n_windows, n_wavelengths, n_samples), or ignored
             The PPG of the same windows, row by row. With `ppg`, y is ignored: in a Pipeline it holds the targets of the
             probe.
@@ -115,7 +116,7 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
 
         config, start, initial = self._prepared(X, "accel", go_on)
         if start is None:
-            self.teacher_ = self._given_teacher = self._frozen_teacher(ppg, groups)
+            self.teacher_ = self._given_teacher = self._frozen_teacher(X if ppg is None else ppg, groups)
         fitted = train_distilled(
             X,
             ppg,
@@ -212,10 +213,12 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
 
 
 def paired_ppg(X, y, ppg):
-    """Return the PPG windows meant by `y` and `ppg`, or raise ValueError where there are none."""
+    """Return the PPG windows meant by `y` and `ppg`, None beside a stream, which brings its own; ValueError without."""
+    from biosig.training import SimulatedStream
+
     if ppg is not None:
         return ppg
-    if is_windows(y):
+    if isinstance(X, SimulatedStream) or is_windows(y):
         return y
     shape = shape_of(y)
     given = "ppg is missing" if y is None else f"y has shape {shape}, which are no PPG windows, and ppg is missing"

@@ -65,7 +65,8 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
         Parameters
         ----------
         X : array of shape (n_windows, n_channels, n_samples)
-            In memory or on disk, see `biosig.training.sources.open_windows`.
+            In memory or on disk, see `biosig.training.sources.open_windows`; or a `biosig.training.SimulatedStream`,
+            which brings its participants.
         y : ignored
         groups : array of shape (n_windows,), optional
             Participant of each window; batches are then balanced over participants, and participants are held out.
@@ -179,11 +180,12 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
         Parameters
         ----------
         X : array of shape (n_windows, n_channels, n_samples)
-            In memory or on disk, see `biosig.training.sources.open_windows`.
+            In memory or on disk, see `biosig.training.sources.open_windows`; or a `biosig.training.SimulatedStream`,
+            which brings its participants.
         y : ignored
         groups : array of shape (n_windows,)
-            Participant of each window; needed. Those with a single window are left out. In a Pipeline they arrive by
-            metadata routing, ``set_fit_request(groups=True)``.
+            Participant of each window; needed, but of a stream. Those with a single window are left out. In a Pipeline
+            they arrive by metadata routing, ``set_fit_request(groups=True)``.
         """
         return self._fit(X, groups, self.warm_start)
 
@@ -192,9 +194,9 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
         return self._fit(X, groups, True)
 
     def _fit(self, X, groups, go_on: bool):
-        from biosig.training import train_contrastive
+        from biosig.training import SimulatedStream, train_contrastive
 
-        if groups is None:
+        if groups is None and not isinstance(X, SimulatedStream):
             raise ValueError("groups is missing; a ContrastiveEncoder learns from which windows are of one participant")
         config, start, initial = self._prepared(X, check_modality(self.modality), go_on)
         fitted = train_contrastive(

@@ -48,13 +48,14 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
     modality: str = "accel"
     task: str = "regression"
 
-    def fit(self, X, y, groups=None):
+    def fit(self, X, y=None, groups=None):
         """Train on windows and their targets.
 
         Parameters
         ----------
         X : array of shape (n_windows, n_channels, n_samples)
-            In memory or on disk, see `biosig.training.sources.open_windows`.
+            In memory or on disk, see `biosig.training.sources.open_windows`; or a `biosig.training.SimulatedStream`,
+            which brings participants and targets, the simulated truth; `y` is then None.
         y : array of shape (n_windows,) or (n_windows, n_targets)
             Numbers, or one label a window for classification. NaN (of labels also None) marks a missing target; it is
             left out of the loss.
@@ -63,7 +64,7 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
         """
         return self._fit(X, y, groups, self.warm_start)
 
-    def partial_fit(self, X, y, groups=None, *, classes=None):
+    def partial_fit(self, X, y=None, groups=None, *, classes=None):
         """Train ``n_steps`` further steps, from where the last call stopped; otherwise as ``fit``.
 
         Parameters
@@ -76,14 +77,15 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
         return self._fit(X, y, groups, True, classes)
 
     def _fit(self, X, y, groups, go_on: bool, classes=None):
-        from biosig.training import train_supervised
+        from biosig.training import SimulatedStream, train_supervised
 
-        if y is None:
+        streamed = isinstance(X, SimulatedStream)
+        if y is None and not streamed:
             raise ValueError(
                 "SupervisedEncoder requires y to be passed, but the target y is None; give one target or label a "
                 "window: fit(X, y)"
             )
-        if _classifies(self):
+        if _classifies(self) and not streamed:
             check_labels(y)
         config, start, initial = self._prepared(X, check_modality(self.modality), go_on)
         fitted = train_supervised(
@@ -99,7 +101,7 @@ validation_fraction, initial, warm_start, checkpoint, options, random_state, n_j
         )
         if self.task == "classification":
             self.classes_ = fitted.heads["classification"]["classes"]
-        self._one_target = np.asarray(y).ndim == 1
+        self._one_target = len(X.targets) == 1 if streamed else np.asarray(y).ndim == 1
         return self._keep(fitted)
 
     def predict(self, X):

@@ -140,7 +140,7 @@ def hrv(
     over_rows(work, len(rows), n_jobs)
     measured = dict(zip(MEASURES, measures.T, strict=True))
     noise, hidden = {}, np.full(len(rows), "", dtype=object)
-    if sure is not None:
+    if sure is not None and errors is not None:
         squares, n_sure = np.where(sure, np.square(errors), 0.0).sum(axis=1), sure.sum(axis=1)
         level = 1000 * np.sqrt(np.divide(squares, n_sure, out=np.full(len(rows), np.nan), where=n_sure > 0))
         noise, hidden = {"timing_noise": level}, take_out_noise(measured, level)

@@ -82,8 +82,11 @@ def _gravity(rng: np.random.Generator, t: np.ndarray, changes: np.ndarray) -> np
     for change in changes:
         after = level + rng.uniform(0.15, 0.9) * unit_vectors(rng, 1)[0]
         after /= np.linalg.norm(after)
-        share = np.clip((t - change) / rng.uniform(0.8, 2.5), 0.0, 1.0)
-        path += (share * share * (3.0 - 2.0 * share))[:, np.newaxis] * (after - level)
+        span = rng.uniform(0.8, 2.5)
+        begin, end = np.searchsorted(t, (change, change + span + 1.0))  # before and after, nothing moves
+        share = np.clip((t[begin:end] - change) / span, 0.0, 1.0)
+        path[begin:end] += (share * share * (3.0 - 2.0 * share))[:, np.newaxis] * (after - level)
+        path[end:] += after - level
         level = after
     path += 0.03 * wander(rng, len(t), 60.0, 3)
     return path / np.linalg.norm(path, axis=1, keepdims=True)

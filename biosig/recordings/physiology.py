@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from biosig.recordings.processes import GRID_RATE, bumps, poisson_times, wander
+from biosig.recordings.processes import GRID_RATE, bumps, interp, poisson_times, wander
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,9 @@ def simulate_heart(rng: np.random.Generator, traits: Traits, t: np.ndarray, acti
     modulation = sd_hf * np.sqrt(2.0) * depth * np.sin(breathing) + sd_lf * _low_frequency(rng, n) * depth[::-1]
     frequency = np.clip(rate / 60.0 * (1.0 + modulation / mean_rr), 0.55, 3.3)
     count = np.concatenate([[0.0], np.cumsum((frequency[1:] + frequency[:-1]) / (2.0 * GRID_RATE))])
-    ejection = np.interp(np.arange(1.0, count[-1]), count, t)
+    ejection = interp(np.arange(1.0, count[-1]), count, t)
     ejection, ectopic = _add_ectopic(rng, traits, ejection)
-    at_beat = np.interp(ejection, t, np.sin(breathing))
+    at_beat = interp(ejection, t, np.sin(breathing))
     transit = traits.transit_time * (1.0 + 0.015 * at_beat) + rng.normal(0.0, 0.002, len(ejection))
     return Heart(ejection, ectopic, breathing, ejection + transit)
 

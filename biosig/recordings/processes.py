@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+from biosig_kernels.synthesis import filter_pair, interpolate, normals32, normals64
 from scipy import signal
 
 GRID_RATE = 8.0
@@ -12,6 +15,19 @@ GRID_RATE = 8.0
 def slow_grid(duration: float) -> np.ndarray:
     """Times in s at `GRID_RATE`, from 20 s before a recording to 5 s after it, so that nothing starts at its edges."""
     return -20.0 + np.arange(int(np.ceil((duration + 25.0) * GRID_RATE)) + 1) / GRID_RATE
+
+
+def interp(x: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """`numpy.interp` of finite numbers, to the same bits."""
+    out = np.empty(len(x))
+    interpolate(x, knots, np.ascontiguousarray(values), out)
+    return out
+
+
+def normals(rng: np.random.Generator, shape: tuple[int, ...], dtype: type = np.float64) -> np.ndarray:
+    """`Generator.standard_normal`, to the same bits."""
+    draw = normals32 if dtype is np.float32 else normals64
+    return draw(rng, int(np.prod(shape))).reshape(shape)
 
 
 def wander(rng: np.random.Generator, n: int, time_constant: float, n_channels: int | None = None) -> np.ndarray:
@@ -31,7 +47,7 @@ def wander(rng: np.random.Generator, n: int, time_constant: float, n_channels: i
     """
     slow, fast = (np.exp(-1.0 / (GRID_RATE * tau)) for tau in (time_constant, time_constant / 5.0))
     warm = int(5.0 * time_constant * GRID_RATE)
-    white = rng.standard_normal((warm + n, n_channels or 1))
+    white = normals(rng, (warm + n, n_channels or 1))
     # Variance of white noise after 1 / ((1 - a z)(1 - b z)), a second-order autoregression (Box & Jenkins 1976, 3.2).
     a, b = slow, fast
     variance = (1.0 + a * b) / ((1.0 - a * b) * (1.0 - a * a) * (1.0 - b * b))
@@ -44,10 +60,16 @@ def band_noise(rng: np.random.Generator, n: int, rate: float, low: float, high: 
     high = min(high, 0.45 * rate)
     low = min(low, 0.5 * high)
     warm = int(4.0 * rate / low)
-    white = rng.standard_normal((n_channels, warm + n), dtype=np.float32)
-    noise = signal.sosfilt(signal.butter(2, (low, high), "bandpass", fs=rate, output="sos"), white, axis=1)[:, warm:]
+    white = normals(rng, (n_channels, warm + n), np.float32)
+    noise = np.empty((n_channels, n))
     # Noise bandwidth of a Butterworth band-pass of this order is 1.11 times its width.
-    return noise / np.sqrt(1.11 * (high - low) / (rate / 2.0))
+    filter_pair(white, _bandpass(low, high, rate), warm, np.sqrt(1.11 * (high - low) / (rate / 2.0)), noise)
+    return noise
+
+
+@lru_cache(maxsize=64)
+def _bandpass(low: float, high: float, rate: float) -> np.ndarray:
+    return signal.butter(2, (low, high), "bandpass", fs=rate, output="sos")
 
 
 def slow_noise(rng: np.random.Generator, n: int, rate: float, below: float, n_channels: int) -> np.ndarray:

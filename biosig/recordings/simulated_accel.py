@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from biosig_kernels.synthesis import add_templates
+from biosig_kernels.synthesis import add_templates, read_out
 
 from biosig.recordings.devices import Device
 from biosig.recordings.motion import Motion, unit_vectors
 from biosig.recordings.physiology import Heart, Traits
-from biosig.recordings.processes import band_noise, wander
+from biosig.recordings.processes import band_noise, interp, normals, wander
 
 _TEMPLATE_RATE = 1000.0
 
@@ -47,23 +47,22 @@ def simulate_accel(
     """
     n = len(times)
     rate = device.accel_rate
-    strength = np.interp(times, t, motion.strength)
+    strength = interp(times, t, motion.strength)
     arm = strength * band_noise(rng, n, rate, 0.4, 5.0, 3)
-    breath = np.interp(heart.ejection, t, np.sin(heart.breathing + rng.uniform(0.0, 2.0 * np.pi)))
+    breath = interp(heart.ejection, t, np.sin(heart.breathing + rng.uniform(0.0, 2.0 * np.pi)))
     signal = _recoil(rng, traits, heart, motion, t, times, rate, breath)
     tilt_size = traits.breathing_tilt * np.clip(1.0 + 0.3 * wander(rng, len(t), 40.0), 0.3, 2.0)
-    tilt = np.interp(times, t, tilt_size * np.sin(heart.breathing))
+    tilt = interp(times, t, tilt_size * np.sin(heart.breathing))
     signal += unit_vectors(rng, 1)[0][:, np.newaxis] * tilt
     for axis in range(3):
-        signal[axis] += np.interp(times, t, motion.gravity[:, axis])
+        signal[axis] += interp(times, t, motion.gravity[:, axis])
     signal += arm
     # Physiological tremor, in the very band of the recoil.
     signal += 2e-4 * traits.noise_factor * band_noise(rng, n, rate, 7.0, 12.0, 3)
-    signal += device.accel_noise * traits.noise_factor * rng.standard_normal((3, n), dtype=np.float32)
-    reading = np.clip(signal, -device.accel_range, device.accel_range)
-    if device.accel_step > 0:
-        reading = np.round(reading / device.accel_step) * device.accel_step
-    return np.ascontiguousarray(reading.T, dtype=np.float32), arm
+    signal += device.accel_noise * traits.noise_factor * normals(rng, (3, n), np.float32)
+    reading = np.empty((n, 3), np.float32)
+    read_out(signal, float(device.accel_range), float(device.accel_step), reading)
+    return reading, arm
 
 
 def _recoil(
@@ -81,7 +80,7 @@ def _recoil(
     posture = motion.posture_at(beats)
     n_postures = len(motion.posture) + 1
     coupling = np.exp(rng.normal(0.0, 0.25, n_postures))
-    slow = np.exp(0.15 * np.interp(beats, t, wander(rng, len(t), 60.0)))
+    slow = np.exp(0.15 * interp(beats, t, wander(rng, len(t), 60.0)))
     single = np.exp(rng.normal(0.0, 0.1, len(beats)))
     size = traits.cardiac_amplitude * coupling[posture] * slow * single * (1.0 + 0.15 * breath)
     size *= np.where(heart.ectopic, 0.5, 1.0)

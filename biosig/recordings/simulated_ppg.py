@@ -8,7 +8,7 @@ from biosig_kernels.synthesis import add_templates
 from biosig.recordings.devices import Device
 from biosig.recordings.motion import Motion, unit_vectors
 from biosig.recordings.physiology import Heart, Traits
-from biosig.recordings.processes import band_noise, bumps, poisson_times, slow_noise, wander
+from biosig.recordings.processes import band_noise, bumps, interp, normals, poisson_times, slow_noise, wander
 
 WAVELENGTHS = ("green", "infrared", "red", "blue")
 _PULSE = (1.0, 0.5, 0.35, 0.6)
@@ -57,11 +57,11 @@ def simulate_ppg(
     """
     n = len(times)
     out = _pulses(rng, traits, heart, motion, t, times, device.ppg_rate, n_wavelengths)
-    breath = np.interp(times, t, np.sin(heart.breathing + rng.uniform(0.0, 2.0 * np.pi)))
-    shared = rng.uniform(0.1, 0.35) * breath + 0.35 * np.interp(times, t, wander(rng, len(t), 12.0))
+    breath = interp(times, t, np.sin(heart.breathing + rng.uniform(0.0, 2.0 * np.pi)))
+    shared = rng.uniform(0.1, 0.35) * breath + 0.35 * interp(times, t, wander(rng, len(t), 12.0))
     push = _movement(rng, arm, motion, t, times_accel, times)
     for k in range(n_wavelengths):
-        private = 0.2 * np.interp(times, t, wander(rng, len(t), 6.0))
+        private = 0.2 * interp(times, t, wander(rng, len(t), 6.0))
         out[k] += _PULSE[k] * (shared + private)
         own = push if k == 0 else 0.75 * push + 0.4 * _movement(rng, arm, motion, t, times_accel, times)
         out[k] += _PULSE[k] * _ARTEFACT[k] * own
@@ -71,7 +71,7 @@ def simulate_ppg(
         else (_UNLEVELLED_SCALE * traits.perfusion_index / _MEDIAN_PERFUSION)
     )
     unit = scale / traits.perfusion_index * _MEDIAN_PERFUSION
-    noise = device.ppg_noise * rng.standard_normal((n_wavelengths, n), dtype=np.float32)
+    noise = device.ppg_noise * normals(rng, (n_wavelengths, n), np.float32)
     if device.ppg_slow_noise > 0:
         noise = noise + device.ppg_slow_noise * slow_noise(
             rng, n, device.ppg_rate, device.ppg_slow_below, n_wavelengths
@@ -87,8 +87,8 @@ def _pulses(rng, traits, heart, motion, t, times, rate, n_wavelengths) -> np.nda
     beats, interval = heart.arrival, heart.interval
     n_postures = len(motion.posture) + 1
     flow = np.exp(rng.normal(0.0, 0.25, n_postures))[motion.posture_at(beats)]
-    flow *= np.exp(0.2 * np.interp(beats, t, wander(rng, len(t), 50.0)))
-    breath = np.interp(beats, t, np.sin(heart.breathing + rng.uniform(0.0, 2.0 * np.pi)))
+    flow *= np.exp(0.2 * interp(beats, t, wander(rng, len(t), 50.0)))
+    breath = interp(beats, t, np.sin(heart.breathing + rng.uniform(0.0, 2.0 * np.pi)))
     # An early beat ejects little, the one after the pause more: the heart fills in the meantime.
     local = np.convolve(np.pad(interval, 8, mode="edge"), np.ones(17) / 17, "valid")
     filling = np.clip(interval / local, 0.4, 1.4)
@@ -128,15 +128,15 @@ def _movement(rng, arm, motion, t, times_accel, times) -> np.ndarray:
     """What movement does to the light, in pulse heights: the arm's acceleration, late and soft, and slow slips."""
     seen = unit_vectors(rng, 1)[0] @ arm
     gain, delay = 12.0 * np.exp(rng.normal(0.0, 0.4)), rng.uniform(0.02, 0.15)
-    direct = gain * 0.25 * np.tanh(np.interp(times - delay, times_accel, seen) / 0.25)
-    slips = np.interp(times, t, motion.activity * wander(rng, len(t), 1.5))
+    direct = gain * 0.25 * np.tanh(interp(times - delay, times_accel, seen) / 0.25)
+    slips = interp(times, t, motion.activity * wander(rng, len(t), 1.5))
     rough = band_noise(rng, len(times), float(1.0 / (times[1] - times[0])), 0.5, 4.0, 1)[0]
-    return direct + 0.8 * slips + 4.0 * rough * np.interp(times, t, motion.strength)
+    return direct + 0.8 * slips + 4.0 * rough * interp(times, t, motion.strength)
 
 
 def _bursts(rng, t, times, per_minute: float, n_wavelengths: int) -> np.ndarray:
     """Short disturbances that come to all wavelengths at once, in median pulse heights."""
     starts = poisson_times(rng, per_minute / 60.0, t[0], t[-1])
     sizes = _BURST * np.exp(rng.normal(0.0, 0.7, len(starts)))
-    envelope = np.interp(times, t, bumps(t, starts, rng.uniform(0.3, 1.5, len(starts)), sizes, 0.4))
+    envelope = interp(times, t, bumps(t, starts, rng.uniform(0.3, 1.5, len(starts)), sizes, 0.4))
     return envelope * band_noise(rng, len(times), float(1.0 / (times[1] - times[0])), 0.5, 4.0, n_wavelengths)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from dataclasses import asdict
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -97,8 +98,35 @@ def _entropy(random_state: int | np.random.Generator | None) -> int:
     raise ValueError(f"random_state is {random_state!r}; expected a whole number of at least 0, a Generator or None")
 
 
-def _participant(seed: int, k: int, duration: float, device: Device, n_wavelengths: int) -> xr.Dataset:
-    """Recording of participant `k`; each part of the person has a random stream of its own."""
+class Signals(NamedTuple):
+    """One simulated participant as plain arrays.
+
+    Attributes
+    ----------
+    traits : Traits
+    accel : array of shape (n_accel, 3), float32
+        g; the first sample is at 0 s.
+    ppg : array of shape (n_ppg, n_wavelengths), float32
+    late : float
+        Time of the first sample of the PPG (s).
+    beats : array of shape (n_beats,)
+        Times (s) at which the pulse rises steepest.
+    ectopic : array of bool, shape (n_beats,)
+    """
+
+    traits: Traits
+    accel: np.ndarray
+    ppg: np.ndarray
+    late: float
+    beats: np.ndarray
+    ectopic: np.ndarray
+
+
+def simulate_signals(seed: int, k: int, duration: float, device: Device, n_wavelengths: int = 1) -> Signals:
+    """Signals of participant `k` of a seed: what `simulate_cohort` puts into a Recording, without one around it.
+
+    Each part of the participant has a random stream of its own, so that nothing depends on who else is simulated.
+    """
     streams = (np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k, part))) for part in range(5))
     of_person, of_motion, of_heart, of_accel, of_ppg = streams
     traits = draw_traits(of_person)
@@ -111,22 +139,28 @@ def _participant(seed: int, k: int, duration: float, device: Device, n_wavelengt
     times_ppg = late + np.arange(int((duration - late) * device.ppg_rate)) / device.ppg_rate
     accel, arm = simulate_accel(of_accel, traits, heart, motion, t, times_accel, device)
     ppg = simulate_ppg(of_ppg, traits, heart, motion, arm, t, times_accel, times_ppg, device, n_wavelengths)
+    inside = (heart.arrival >= 0.0) & (heart.arrival < duration)
+    return Signals(traits, accel, ppg, late, heart.arrival[inside], heart.ectopic[inside])
+
+
+def _participant(seed: int, k: int, duration: float, device: Device, n_wavelengths: int) -> xr.Dataset:
+    """Recording of participant `k`."""
+    signals = simulate_signals(seed, k, duration, device, n_wavelengths)
     recording = make_recording(
-        accel=accel,
-        ppg=ppg,
+        accel=signals.accel,
+        ppg=signals.ppg,
         sampling_rate={"accel": device.accel_rate, "ppg": device.ppg_rate},
-        offset={"ppg": late},
+        offset={"ppg": signals.late},
         wavelengths=WAVELENGTHS[:n_wavelengths],
         start_time=_START,
         participant=f"P{k + 1:03d}",
         session=f"P{k + 1:03d}-1",
         device=device.name,
         source=f"biosig.simulate_cohort, seed {seed}",
-        attrs=_trait_attrs(traits),
+        attrs=_trait_attrs(signals.traits),
     )
-    inside = (heart.arrival >= 0.0) & (heart.arrival < duration)
-    recording["true_beat"] = ("true_beat_index", heart.arrival[inside], {"units": "s"})
-    recording["true_ectopic"] = ("true_beat_index", heart.ectopic[inside].astype(np.int8))
+    recording["true_beat"] = ("true_beat_index", signals.beats, {"units": "s"})
+    recording["true_ectopic"] = ("true_beat_index", signals.ectopic.astype(np.int8))
     return validate(recording)
 
 

@@ -35,8 +35,14 @@ def truth_targets(recording: xr.Dataset, start, length: float = 60.0) -> pd.Data
         raise ValueError("the recording has no variable 'true_beat'; expected one made by biosig.simulate_cohort")
     if not length > 0:
         raise ValueError(f"length is {length!r} s; expected a positive number")
-    beats = recording["true_beat"].values
     ectopic = recording["true_ectopic"].values.astype(bool)
+    rows = truth_rows(recording["true_beat"].values, ectopic, start, length)
+    table = pd.DataFrame(rows, columns=["heart_rate", "sdnn", "rmssd", "n_beats"])
+    return table.astype({"n_beats": int})
+
+
+def truth_rows(beats: np.ndarray, ectopic: np.ndarray, start, length: float) -> np.ndarray:
+    """The columns of `truth_targets` as an array (n_windows, 4), from beat times (s) and which of them came early."""
     starts = np.atleast_1d(np.asarray(start, dtype=np.float64))
     rows = np.full((len(starts), 4), np.nan)
     edges = np.searchsorted(beats, np.stack([starts, starts + length]))
@@ -52,5 +58,4 @@ def truth_targets(recording: xr.Dataset, start, length: float = 60.0) -> pd.Data
             row[1] = 1e3 * intervals[normal].std(ddof=1)
         if len(steps) > 1:
             row[2] = 1e3 * np.sqrt(np.mean(np.square(steps)))
-    table = pd.DataFrame(rows, columns=["heart_rate", "sdnn", "rmssd", "n_beats"])
-    return table.astype({"n_beats": int})
+    return rows

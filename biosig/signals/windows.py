@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -100,24 +102,82 @@ def segment(
     ValueError
         For a recording without accel and ppg, for sensors that share no time, and where less than one window is shared.
     """
+    signals = _signals(recording)
+    span = _declared_range(recording["accel"]) if "accel" in signals else None
+    arrays = {name: (times, values) for name, (times, values, _) in signals.items()}
+    part = cut_signals(
+        arrays,
+        length,
+        stride,
+        sampling_rate,
+        gravity_cutoff,
+        max_gap,
+        across_gaps,
+        gate,
+        evenly=evenly,
+        span=span,
+        n_jobs=n_jobs,
+    )
+    attrs = {k: recording.attrs[k] for k in ("device", "source", "start_time") if k in recording.attrs}
+    return _dataset(recording, signals, part, attrs | part.about)
+
+
+class Cut(NamedTuple):
+    """Windows without labels: columns by window, samples by sensor, and the attributes that `segment` gives them."""
+
+    columns: dict[str, np.ndarray]
+    cuts: dict[str, np.ndarray]
+    about: dict[str, Any]
+    noted: dict[str, dict[str, Any]]  # what was found out about each sensor
+
+
+def cut_signals(
+    signals: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    length: float = 60.0,
+    stride: float | None = None,
+    sampling_rate: float = 64.0,
+    gravity_cutoff: float = 0.5,
+    max_gap: float = 0.5,
+    across_gaps: bool = False,
+    gate: Gate | None = None,
+    *,
+    evenly: bool = True,
+    span: float | None = None,
+    n_jobs: int | None = None,
+) -> Cut:
+    """Cut arrays as `segment` cuts a recording.
+
+    Parameters
+    ----------
+    signals : mapping of str to (array of float64 (n,), array (n, n_rows))
+        Of ``accel``, ``ppg`` or both: sorted time stamps in s, and the samples.
+    length, stride, sampling_rate, gravity_cutoff, max_gap, across_gaps, gate, evenly, n_jobs
+        As in `segment`.
+    span : float, optional
+        End of the accelerometer's scale, g, where it is known.
+
+    Returns
+    -------
+    Cut
+        Its column ``start`` in s on the clock of the signals.
+    """
     rate = check_sampling_rate(sampling_rate)
     n_samples = whole_samples(length, rate, "length")
     n_stride = n_samples if stride is None else whole_samples(stride, rate, "stride")
     max_gap = check_max_gap(max_gap)
     if gate is not None and not isinstance(gate, Gate):
         raise ValueError(f"gate is a {type(gate).__name__}; expected a biosig.signals.Gate")
-    signals = _signals(recording)
     gravity_cutoff = float(gravity_cutoff) if isinstance(gravity_cutoff, (int, float)) else gravity_cutoff
     if "accel" in signals:
         (gravity_cutoff,) = check_edges((gravity_cutoff,), GRAVITY_ORDER, rate)
-    clocks = {name: find_clock(t, bool(evenly)) for name, (t, _, _) in signals.items()}
+    clocks = {name: find_clock(t, bool(evenly)) for name, (t, _) in signals.items()}
     noted = {name: clock.record for name, clock in clocks.items()}
-    signals = {name: (clocks[name].times, v, coord) for name, (_, v, coord) in signals.items()}
+    measured = {name: (clocks[name].times, v) for name, (_, v) in signals.items()}
     if "accel" in signals:
-        times, values, coord = signals["accel"]
+        times, values = measured["accel"]
         values, lacking = without_unmeasured(values, clocks["accel"].rate)
-        signals["accel"], noted["accel"] = (times, values, coord), noted["accel"] | lacking
-    begin, end = _shared_time({name: (t, clocks[name].rate) for name, (t, _, _) in signals.items()})
+        measured["accel"], noted["accel"] = (times, values), noted["accel"] | lacking
+    begin, end = _shared_time({name: (t, clocks[name].rate) for name, (t, _) in measured.items()})
     # A regression knows the ends of a recording within a fraction of a sample, which must not cost the last window.
     slack = 0.5 if any(clock.device for clock in clocks.values()) else 1e-6
     n_grid = math.floor((end - begin) * rate + slack)
@@ -127,17 +187,19 @@ def segment(
             f"a window of length={n_samples / rate:g} s needs at least that much: use a shorter length"
         )
     n_windows = (n_grid - n_samples) // n_stride + 1
-    held = windows_with_samples([t for t, _, _ in signals.values()], begin, rate, n_samples, n_stride, n_windows)
+    held = windows_with_samples([t for t, _ in measured.values()], begin, rate, n_samples, n_stride, n_windows)
     starts = held * n_stride
-    readers = {n: make_reader(clocks[n], v.T, rate, begin, max_gap) for n, (t, v, _) in signals.items()}
+    readers = {n: make_reader(clocks[n], v.T, rate, begin, max_gap) for n, (t, v) in measured.items()}
     scales, non_wear = {}, np.full(len(starts), np.nan)
-    for name, (times, values, _) in signals.items():
-        span = _declared_range(recording[name]) if name == "accel" else None
+    for name, (times, values) in measured.items():
+        declared = span if name == "accel" else None
         number, edges = quarters(times)
         each = moments(values, edges, n_jobs)
-        low, high = scale_ends(each, span, acceleration=name == "accel")
+        low, high = scale_ends(each, declared, acceleration=name == "accel")
         reached = ((each[..., 3] <= low) | (each[..., 4] >= high)).any(axis=1)
-        scales[name] = Scale(low, high, 1 if span is not None else FLAT_TOP, edges, np.append(0, np.cumsum(reached)))
+        scales[name] = Scale(
+            low, high, 1 if declared is not None else FLAT_TOP, edges, np.append(0, np.cumsum(reached))
+        )
         if name == "accel":
             non_wear = _share_unworn(
                 number, unworn_quarters(number, each), begin + starts / rate - times[0], n_samples / rate
@@ -145,13 +207,13 @@ def segment(
     plan = Plan(readers, scales, starts, non_wear, n_samples, n_grid, rate, gravity_cutoff, bool(across_gaps), gate)
     columns, cuts, passed = all_blocks(plan, n_jobs)
     n_judged = len(next(iter(passed.values())))
-    attrs = {k: recording.attrs[k] for k in ("device", "source", "start_time") if k in recording.attrs}
-    attrs |= {"sampling_rate": rate, "length": n_samples / rate, "stride": n_stride / rate}
-    attrs |= {"gravity_cutoff": gravity_cutoff, "n_across_gaps": len(starts) - n_judged}
-    attrs |= {"n_without_samples": n_windows - len(starts)}
+    about = {"sampling_rate": rate, "length": n_samples / rate, "stride": n_stride / rate}
+    about |= {"gravity_cutoff": gravity_cutoff, "n_across_gaps": len(starts) - n_judged}
+    about |= {"n_without_samples": n_windows - len(starts)}
     if gate is not None:
-        attrs |= tally(passed, n_judged)
-    return _dataset(recording, signals, noted, begin, rate, columns, starts, cuts, attrs)
+        about |= tally(passed, n_judged)
+    columns["start"] = begin + starts[columns["window"]] / rate
+    return Cut(columns, cuts, about, noted)
 
 
 def _signals(recording) -> dict[str, tuple[np.ndarray, np.ndarray, xr.Variable]]:
@@ -228,19 +290,20 @@ def _share_unworn(number: np.ndarray, verdict: np.ndarray, starts: np.ndarray, l
     return np.where(known, np.minimum(share, 1.0), np.nan)
 
 
-def _dataset(recording, signals, noted, begin: float, rate: float, columns, starts, cuts, attrs) -> xr.Dataset:
+def _dataset(recording, signals, part: Cut, attrs: dict[str, Any]) -> xr.Dataset:
+    columns, cuts, rate = part.columns, part.cuts, part.about["sampling_rate"]
     n_windows = len(columns["window"])
     variables: dict = {}
     for name, (_, _, coord) in signals.items():
         units = recording[name].attrs.get("units", "g" if name == "accel" else "1")
-        told = {"sampling_rate": rate, "units": units, **noted[name]}
+        told = {"sampling_rate": rate, "units": units, **part.noted[name]}
         variables[name] = (("window", coord.dims[0], "sample"), cuts[name], told)
         variables[coord.dims[0]] = coord
     label = lambda key: ("window", np.full(n_windows, str(recording.attrs.get(key, "")), dtype=object))
     coords = {
         "participant": label("participant"),
         "session": label("session"),
-        "start": ("window", begin + starts[columns["window"]] / rate, {"units": "s"}),
+        "start": ("window", columns["start"], {"units": "s"}),
         "valid": ("window", columns["valid"]),
         "motion": ("window", columns["motion"], {"units": "g"}),
         "ppg_quality": ("window", columns["ppg_quality"]),

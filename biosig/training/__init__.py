@@ -11,6 +11,7 @@ from typing import Any
 _HOME = {
     "Augmentation": "augmentation",
     "Fitted": "fitted",
+    "SimulatedStream": "stream",
     "TrainingOptions": "loop",
     "embed": "embedding",
     "make_config": "fitted",

@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 from tinygrad import Tensor
 
-from biosig._checks import check_groups
 from biosig.nets.backend import free_memory
 from biosig.nets.parameters import get_weights, named_parameters, set_weights
 from biosig.training.augmentation import PRESETS, Augmentation, Draw, apply_changes, draw_changes
-from biosig.training.batches import ParticipantBatches, generator
+from biosig.training.batches import generator
 from biosig.training.checkpoint import State
 from biosig.training.fitted import Fitted
 from biosig.training.frontends import prepare
 from biosig.training.loop import TrainingOptions, Validation, train
+from biosig.training.material import Material
 from biosig.training.pairs import ParticipantPairs
 from biosig.training.sources import StoredWindows
+from biosig.training.streamed import Signal
 
 RowsOf = Callable[[int], np.ndarray]  # the numbers of the windows of a step
 RECENT = 256  # steps whose windows are remembered for the masks of a queue
@@ -36,10 +37,14 @@ def draw_for(config: dict[str, Any], options: TrainingOptions, step: int, n_wind
 
 
 def seen_by_net(
-    x: np.ndarray | StoredWindows, rows: np.ndarray, config: dict[str, Any], draw: Draw | None, n_jobs: int | None
+    x: np.ndarray | StoredWindows | Signal,
+    rows: np.ndarray,
+    config: dict[str, Any],
+    draw: Draw | None,
+    n_jobs: int | None,
 ) -> np.ndarray:
     """Return the input of the net for the windows ``x[rows]``, changed as drawn."""
-    if isinstance(x, StoredWindows):
+    if not isinstance(x, np.ndarray):
         x, rows = x[rows], np.arange(len(rows))
     windows = x[rows] if draw is None else apply_changes(x, rows, draw, n_jobs)
     return prepare(windows, config, n_jobs)[0]
@@ -54,56 +59,9 @@ def _augmentation(augment, modality: str) -> Augmentation | None:
     return augment.get(modality)
 
 
-def participants(groups, n_windows: int) -> np.ndarray:
-    """Return the participant of each window; one for all where `groups` is None."""
-    return np.zeros(n_windows, dtype=np.int64) if groups is None else check_groups(groups, n_windows)
-
-
-def rows_with_data(usable: np.ndarray, name: str) -> np.ndarray:
-    """Return the numbers of the usable windows, or raise ValueError where a training has too few of them."""
-    rows = np.flatnonzero(usable)
-    if len(rows) < 2:
-        raise ValueError(
-            f"{len(rows)} of {len(usable)} windows can be used ({name}); training needs at least 2 that are not all NaN"
-        )
-    return rows
-
-
 def trained_tensors(*modules) -> list[Tensor]:
     """Return the parameters of all modules, in a fixed order."""
     return [tensor for module in modules for tensor in named_parameters(module).values()]
-
-
-def hold_out(rows: np.ndarray, groups, fraction: float, random_state: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split the usable windows into those to train on and those held out, by participant.
-
-    Parameters
-    ----------
-    rows : array (n,)
-        Numbers of the usable windows.
-    groups : array (n_windows,) or None
-        Participant of each window; where None, windows are drawn as if each were a participant's only one.
-    fraction : float
-        Share of the participants to hold out, at least one where it is not 0.
-    random_state : int
-
-    Raises
-    ------
-    ValueError
-        When there are too few participants, or too few windows of those left, for both sides.
-    """
-    if not fraction:
-        return rows, rows[:0]
-    codes = np.arange(len(rows)) if groups is None else np.unique(groups[rows], return_inverse=True)[1]
-    n_people = int(codes.max()) + 1
-    n_held = max(1, round(fraction * n_people))
-    held = np.isin(codes, generator(random_state, "hold out", 0).permutation(n_people)[:n_held])
-    if n_people < 2 or min(held.sum(), (~held).sum()) < 2:
-        raise ValueError(
-            f"validation_fraction is {fraction:g}, but {n_people} participant(s) with {len(rows)} usable windows "
-            "cannot be split so that both sides have at least 2: give more participants, or validation_fraction=0"
-        )
-    return rows[~held], rows[held]
 
 
 def fit(
@@ -112,11 +70,11 @@ def fit(
     make_batch: Callable[[RowsOf, int, TrainingOptions], tuple[np.ndarray, ...]],
     options: TrainingOptions,
     *,
-    rows: np.ndarray,
-    groups: np.ndarray | None,
+    material: Material,
     identity: dict[str, Any],
     together: int = 1,
     in_pairs: bool = False,
+    recent: int = 0,
     carried: dict[str, Tensor] | None = None,
     start: State | None = None,
 ) -> dict[str, Any]:
@@ -131,36 +89,29 @@ def fit(
     make_batch : callable
         ``make_batch(rows_of, step, options)`` returns the arrays for the windows ``rows_of(step)``; those of earlier
         steps may be asked for too. For held-out windows it is given options without augmentation.
-    rows : array (n,)
-        Numbers of the usable windows.
-    groups : array (n_windows,) or None
-        Participant of each window.
+    material : Material
+        What is trained on, see `biosig.training.material`.
     identity : dict
         Configuration, settings and fingerprint of the data.
     together : int
         See `biosig.training.batches.ParticipantBatches`.
     in_pairs : bool
         Whether batches are made of pairs of windows, see `biosig.training.pairs.ParticipantPairs`.
+    recent : int
+        Windows of the last steps whose numbers `make_batch` asks for too.
     """
-    used, held = hold_out(rows, groups, options.validation_fraction, options.random_state)
-    people = participants(groups, int(rows.max()) + 1 if groups is None else len(groups))
-    seed, size = options.random_state, options.batch_size
-    order = (
-        ParticipantPairs(people[used], size, seed)
-        if in_pairs
-        else ParticipantBatches(people[used], min(size, len(used)), seed, together)
-    )
+    drawn = material.draw(options, together=together, in_pairs=in_pairs, recent=recent)
     n_devices = len(options.devices or (None,))
     share = n_devices * (2 if in_pairs else 1)
-    if order.batch_size % share:
+    if drawn.batch_size % share:
         raise ValueError(
-            f"{order.batch_size} windows a step cannot be shared out evenly among {n_devices} devices"
+            f"{drawn.batch_size} windows a step cannot be shared out evenly among {n_devices} devices"
             f"{' in pairs' if in_pairs else ''}; give a batch_size that is a multiple of {share}, and as many windows"
         )
-    rows_of = functools.lru_cache(RECENT)(lambda step: used[order.batch(step)])
+    rows_of = functools.lru_cache(RECENT)(drawn.rows_of)
     validation = None
-    if len(held):
-        held_rows = _validation_batches(held, people, options, in_pairs)
+    if len(drawn.held):
+        held_rows = _validation_batches(drawn.held, material.groups[drawn.held], options, in_pairs)
         plain = dataclasses.replace(options, augment=False)
         validation = Validation(lambda number: make_batch(held_rows.__getitem__, number, plain), len(held_rows))
     return train(
@@ -168,21 +119,22 @@ def fit(
         {f"{part}.{name}": t for part, module in modules.items() for name, t in named_parameters(module).items()},
         lambda step: make_batch(rows_of, step, options),
         options,
-        order.batch_size,
+        drawn.batch_size,
         carried=carried,
         validation=validation,
         start=start,
         identity=identity,
         rows_of=rows_of,
+        feed=material.feed,
     )
 
 
 def _validation_batches(held: np.ndarray, people: np.ndarray, options: TrainingOptions, in_pairs: bool) -> np.ndarray:
-    """Return the numbers of the held-out windows by batch, (n_batches, batch_size)."""
+    """Return the numbers of the held-out windows by batch, (n_batches, batch_size); `people` are theirs."""
     units = held[:, np.newaxis]
     if in_pairs:
         try:
-            units = held[ParticipantPairs(people[held], options.batch_size, options.random_state).paired(0)]
+            units = held[ParticipantPairs(people, options.batch_size, options.random_state).paired(0)]
         except ValueError as error:
             raise ValueError(
                 f"of those held out (validation_fraction {options.validation_fraction:g}), {error}"

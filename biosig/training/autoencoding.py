@@ -7,18 +7,17 @@ from typing import Any
 import numpy as np
 from tinygrad import Context
 
-from biosig._checks import check_groups
 from biosig.nets.backend import from_numpy, limit_threads, lock, spread_over
 from biosig.nets.masked import MaskedAutoencoderNet
 from biosig.nets.parameters import set_weights
 from biosig.nets.weights import content_hash
-from biosig.training._steps import RowsOf, begin_from, draw_for, finish, fit, rows_with_data, seen_by_net
+from biosig.training._steps import RowsOf, begin_from, draw_for, finish, fit, seen_by_net
 from biosig.training.batches import generator
 from biosig.training.checkpoint import State
 from biosig.training.fitted import Fitted
 from biosig.training.frontends import check_input, prepare, with_data
 from biosig.training.loop import TrainingOptions
-from biosig.training.sources import fingerprint
+from biosig.training.material import open_material
 
 MASK_RATIOS = {"conv": 0.7, "efficientnet": 0.7, "transformer": 0.8}
 
@@ -42,6 +41,7 @@ def train_masked_autoencoder(
     ----------
     x : array (n_windows, n_channels, n_samples)
         In memory or on disk, see `biosig.training.sources.open_windows`. Windows without a finite sample are left out.
+        Or a `biosig.training.SimulatedStream`.
     config : dict
         From `biosig.training.make_config`.
     options : TrainingOptions
@@ -69,18 +69,16 @@ def train_masked_autoencoder(
     FloatingPointError
         When the loss is no longer a number.
     """
-    x = check_input(x, config)
-    groups = None if groups is None else check_groups(groups, len(x))
-    rows = rows_with_data(with_data(x, options.n_jobs, options.progress), "x")
     mask_ratio = _mask_ratio(mask_ratio, config)
-    with lock, spread_over(options.devices):
+    with open_material({"x": x}, {"x": config}, options, groups) as material, lock, spread_over(options.devices):
         decoder: dict[str, Any] = {"patch": patch, "decoder_width": decoder_width, "decoder_depth": decoder_depth}
         net = MaskedAutoencoderNet(config["encoder"], options.random_state, mask_ratio, **decoder)
         begin_from(net.encoder, initial)
 
         def make_batch(rows_of: RowsOf, step: int, options: TrainingOptions) -> tuple[np.ndarray, ...]:
             chosen = rows_of(step)
-            features = seen_by_net(x, chosen, config, draw_for(config, options, step, len(chosen)), options.n_jobs)
+            draw = draw_for(config, options, step, len(chosen))
+            features = seen_by_net(material.signals["x"], chosen, config, draw, options.n_jobs)
             return features, *_places(net, generator(options.random_state, "mask", step), len(chosen))
 
         identity = {
@@ -88,12 +86,10 @@ def train_masked_autoencoder(
             "config": config,
             "mask_ratio": mask_ratio,
             **decoder,
-            "data": fingerprint({"x": x}, {"groups": groups, "rows": rows}),
+            "data": material.identity(),
             "initial": None if initial is None else content_hash(initial, config),
         }
-        history = fit(
-            net.loss, {"net": net}, make_batch, options, rows=rows, groups=groups, identity=identity, start=start
-        )
+        history = fit(net.loss, {"net": net}, make_batch, options, material=material, identity=identity, start=start)
         return finish(config, net.encoder, history, {})
 
 

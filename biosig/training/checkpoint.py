@@ -54,6 +54,8 @@ class State:
         The learning curves.
     counters : dict of str to list of int
         Random numbers drawn, see `biosig.nets._backend_random`.
+    feed : dict of str to int
+        Where a stream of windows stands, see `biosig.training.streamed`; empty for windows that are all there.
     """
 
     step: int
@@ -62,6 +64,7 @@ class State:
     carried: dict[str, np.ndarray] = field(default_factory=dict)
     history: dict[str, list] = field(default_factory=dict)
     counters: dict[str, list[int]] = field(default_factory=dict)
+    feed: dict[str, int] = field(default_factory=dict)
 
     def is_finite(self) -> bool:
         """Whether all values are numbers: what is worth keeping."""
@@ -137,7 +140,9 @@ class Checkpoints:
         return True
 
     def _write(self, name: str, state: State) -> None:
-        header = {"step": state.step, "counters": state.counters}
+        header: dict[str, Any] = {"step": state.step, "counters": state.counters}
+        if state.feed:
+            header["feed"] = state.feed
         arrays = {
             f"{part}/{key}": np.array(values, order="C", dtype=_history_type(key) if part == "history" else None)
             for part in _PARTS
@@ -182,11 +187,14 @@ class Checkpoints:
 
 def _check_header(header: Any) -> None:
     """Raise ValueError unless a header has a number of steps and counters of two 32-bit halves for each device."""
-    if not isinstance(header, dict) or header.keys() != {"step", "counters", "content_hash"}:
+    if not isinstance(header, dict) or header.keys() - {"feed"} != {"step", "counters", "content_hash"}:
         raise ValueError("its header is of another form")
     whole = lambda value, most: isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
     if not whole(header["step"], _MAX_STEP):
         raise ValueError("its step is no number of steps")
+    feed = header.get("feed", {})
+    if not isinstance(feed, dict) or not all(whole(value, _MAX_STEP) for value in feed.values()):
+        raise ValueError("what it knows of a stream is no such")
     counters = header["counters"]
     if not isinstance(counters, dict) or not all(
         isinstance(halves, list) and len(halves) == 2 and all(whole(half, 2**32 - 1) for half in halves)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from tinygrad import Context, Tensor
 
-from biosig._checks import check_groups
 from biosig.nets.backend import from_numpy, in_training_mode, lock, spread_over
 from biosig.nets.encoders import build_encoder
 from biosig.nets.heads import ProjectionHead
@@ -21,16 +20,15 @@ from biosig.training._steps import (
     draw_for,
     finish,
     fit,
-    rows_with_data,
     seen_by_net,
     trained_tensors,
 )
 from biosig.training.checkpoint import State
 from biosig.training.fitted import Fitted
-from biosig.training.frontends import check_input, with_data
 from biosig.training.loop import TrainingOptions
+from biosig.training.material import open_material
 from biosig.training.pairs import no_negatives, recent_rows
-from biosig.training.sources import fingerprint
+from biosig.training.stream import SimulatedStream
 
 PROJECTED = 128  # width of the space in which windows are compared
 HIDDEN = 4  # width of the projection head, in embeddings
@@ -41,7 +39,7 @@ def train_contrastive(
     config: dict[str, Any],
     *,
     options: TrainingOptions,
-    groups,
+    groups=None,
     temperature: float = 0.04,
     koleo: float = 0.1,
     momentum: float = 0.99,
@@ -64,12 +62,13 @@ def train_contrastive(
     ----------
     x : array (n_windows, n_channels, n_samples)
         In memory or on disk, see `biosig.training.sources.open_windows`. Windows without a finite sample are left out.
+        Or a `biosig.training.SimulatedStream`.
     config : dict
         From `biosig.training.make_config`.
     options : TrainingOptions
     groups : array (n_windows,)
-        Participant of each window. Participants with a single window are left out; some are held out whole where
-        ``options.validation_fraction`` asks for it.
+        Participant of each window; needed, but of a stream. Participants with a single window are left out; some are
+        held out whole where ``options.validation_fraction`` asks for it.
     temperature : float
         Of InfoNCE.
     koleo : float
@@ -96,12 +95,11 @@ def train_contrastive(
         When the loss is no longer a number.
     """
     _check_settings(temperature, koleo, momentum, queue_size)
-    x = check_input(x, config)
-    groups = check_groups(groups, len(x))
-    rows = rows_with_data(with_data(x, options.n_jobs, options.progress), "x")
+    if groups is None and not isinstance(x, SimulatedStream):
+        raise ValueError("groups is missing; contrasting participants takes the participant of each window")
     n_keys = options.batch_size + queue_size if queue_size else 0
 
-    with lock, spread_over(options.devices):
+    with open_material({"x": x}, {"x": config}, options, groups) as material, lock, spread_over(options.devices):
         rng = np.random.default_rng(options.random_state)
         net = build_encoder(config["encoder"], rng)
         begin_from(net, initial)
@@ -132,14 +130,15 @@ def train_contrastive(
 
         def make_batch(rows_of: RowsOf, step: int, options: TrainingOptions) -> tuple[np.ndarray, ...]:
             chosen = rows_of(step)
-            seen = seen_by_net(x, chosen, config, draw_for(config, options, step, len(chosen)), options.n_jobs)
-            return seen, no_negatives(chosen, recent_rows(rows_of, step, n_keys or len(chosen)), groups)
+            draw = draw_for(config, options, step, len(chosen))
+            seen = seen_by_net(material.signals["x"], chosen, config, draw, options.n_jobs)
+            return seen, no_negatives(chosen, recent_rows(rows_of, step, n_keys or len(chosen)), material.groups)
 
         identity = {
             "training": "contrastive",
             "config": config,
             "settings": {"temperature": temperature, "koleo": koleo, "momentum": momentum, "queue_size": queue_size},
-            "data": fingerprint({"x": x}, {"groups": groups, "rows": rows}),
+            "data": material.identity(),
             "initial": None if initial is None else content_hash(initial, config),
         }
         history = fit(
@@ -147,10 +146,10 @@ def train_contrastive(
             {"net": net, "head": head},
             make_batch,
             options,
-            rows=rows,
-            groups=groups,
+            material=material,
             identity=identity,
             in_pairs=True,
+            recent=n_keys,
             carried=copied | queues,
             start=start,
         )

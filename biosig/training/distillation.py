@@ -7,22 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from biosig._checks import check_groups
 from biosig.nets.backend import lock, spread_over
 from biosig.nets.weights import content_hash
-from biosig.training._steps import RowsOf, draw_for, finish, fit, participants, rows_with_data, seen_by_net
+from biosig.training._steps import RowsOf, draw_for, finish, fit, seen_by_net
 from biosig.training.augmentation import with_clock_of
-from biosig.training.batches import generator
 from biosig.training.checkpoint import State
 from biosig.training.embedding import embed
 from biosig.training.fitted import Fitted
-from biosig.training.frontends import check_input, with_data
 from biosig.training.lesson import Aims, Lesson
 from biosig.training.loop import TrainingOptions
+from biosig.training.material import open_material
 from biosig.training.pairs import no_negatives, recent_rows
-from biosig.training.sources import fingerprint
-
-STATISTICS_WINDOWS = 512  # enough for the mean and spread of teacher embeddings
 
 
 def train_distilled(
@@ -63,6 +58,7 @@ def train_distilled(
     Parameters
     ----------
     accel : array (n_windows, 3, n_samples)
+        Or a `biosig.training.SimulatedStream`, which has both sensors, participants and starts; `ppg` is then None.
     ppg : array (n_windows, n_wavelengths, n_samples)
         Of the same windows, row by row. Windows without a finite sample in either are left out.
     config : dict
@@ -122,20 +118,15 @@ def train_distilled(
         time_weight = 1.0 if objective == "infonce" else 0.0
     _check_windows(config, teacher.config)
     aims = Aims(objective, temperature, balance, learn_temperature, queue_size, token_weight, time_weight, joint)
-    accel, ppg = check_input(accel, config, "accel"), check_input(ppg, teacher.config, "ppg")
-    if len(accel) != len(ppg):
-        raise ValueError(
-            f"accel has shape {accel.shape} and ppg {ppg.shape}; expected the same windows in both, row by row"
-        )
-    groups = None if groups is None else check_groups(groups, len(accel))
-    starts = None if starts is None else check_groups(starts, len(accel), "starts").astype(np.float64)
-    usable = [with_data(x, options.n_jobs, options.progress) for x in (accel, ppg)]
-    rows = rows_with_data(usable[0] & usable[1], "accel and ppg")
-    people, length = participants(groups, len(accel)), config["n_samples"] / config["sampling_rate"]
-    mean, scale = _teacher_statistics(ppg, rows, teacher, options)
+    configs, length = {"accel": config, "ppg": teacher.config}, config["n_samples"] / config["sampling_rate"]
     n_keys = aims.n_keys(options.batch_size)
 
-    with lock, spread_over(options.devices):
+    with (
+        open_material({"accel": accel, "ppg": ppg}, configs, options, groups, starts) as material,
+        lock,
+        spread_over(options.devices),
+    ):
+        mean, scale = _teacher_statistics(material.some("ppg", options.random_state), teacher, options)
         rng = np.random.default_rng(options.random_state)
         lesson = Lesson(config, teacher, aims, mean, scale, batch_size=options.batch_size, rng=rng, initial=initial)
 
@@ -144,17 +135,17 @@ def train_distilled(
             draw = draw_for(config, options, step, len(chosen))
             other = draw_for(teacher.config, options, step, len(chosen))
             other = None if other is None else with_clock_of(other, draw, warp=aims.shares_clock)
-            seen = seen_by_net(accel, chosen, config, draw, options.n_jobs)
-            heard = seen_by_net(ppg, chosen, teacher.config, other, options.n_jobs)
+            seen = seen_by_net(material.signals["accel"], chosen, config, draw, options.n_jobs)
+            heard = seen_by_net(material.signals["ppg"], chosen, teacher.config, other, options.n_jobs)
             recent = recent_rows(rows_of, step, n_keys or len(chosen))
-            return seen, heard, no_negatives(chosen, recent, people, starts, length)
+            return seen, heard, no_negatives(chosen, recent, material.groups, material.starts, length)
 
         identity = {
             "training": "distillation",
             "config": config,
             "teacher": content_hash(teacher.weights, teacher.config),
             "settings": list(astuple(aims)),
-            "data": fingerprint({"accel": accel, "ppg": ppg}, {"groups": groups, "starts": starts, "rows": rows}),
+            "data": material.identity(),
             "initial": None if initial is None else content_hash(initial, config),
         }
         history = fit(
@@ -162,10 +153,10 @@ def train_distilled(
             lesson.trained,
             make_batch,
             options,
-            rows=rows,
-            groups=groups,
+            material=material,
             identity=identity,
             together=windows_per_participant,
+            recent=n_keys,
             carried=lesson.carried,
             start=start,
         )
@@ -181,11 +172,8 @@ def _check_windows(config: dict[str, Any], teacher_config: dict[str, Any]) -> No
             )
 
 
-def _teacher_statistics(
-    ppg: np.ndarray, rows: np.ndarray, teacher: Fitted, options: TrainingOptions
-) -> tuple[np.ndarray, np.ndarray]:
+def _teacher_statistics(ppg: np.ndarray, teacher: Fitted, options: TrainingOptions) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and spread of the teacher's features, by which its head or a regression gets scaled values."""
-    some = generator(options.random_state, "statistics", 0).permutation(rows)[:STATISTICS_WINDOWS]
-    embeddings = embed(ppg[np.sort(some)], teacher.config, teacher.weights, n_jobs=options.n_jobs)
+    embeddings = embed(ppg, teacher.config, teacher.weights, n_jobs=options.n_jobs)
     scale = np.nanstd(embeddings, axis=0)
     return np.nanmean(embeddings, axis=0), np.where(scale > 1e-6, scale, 1.0).astype(np.float32)

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from tinygrad import Context, Tensor, TinyJit
@@ -38,6 +38,16 @@ class Validation:
     n_batches: int
 
 
+class Feed(Protocol):
+    """A stream of windows behind the batches."""
+
+    def begin(self, step: int, known: dict[str, int]) -> None:
+        """Make ready for `step`, from what `position` returned for it earlier (empty: for the first time)."""
+
+    def position(self, step: int) -> dict[str, int]:
+        """Return all that it takes to begin with `step`."""
+
+
 def train(
     objective: Callable[..., Tensor | tuple[Tensor, Sequence[Tensor]]],
     parameters: Sequence[Tensor] | Mapping[str, Tensor],
@@ -50,6 +60,7 @@ def train(
     start: State | None = None,
     identity: dict[str, Any] | None = None,
     rows_of: Callable[[int], np.ndarray] | None = None,
+    feed: Feed | None = None,
 ) -> dict[str, Any]:
     """Minimise `objective` over batches, changing `parameters` in place.
 
@@ -78,6 +89,9 @@ def train(
         What else tells this training from others, so that checkpoints of another one are refused.
     rows_of : callable, optional
         ``rows_of(step)`` returns the numbers of the windows in a batch, to be named when the loss is no number.
+    feed : Feed, optional
+        Behind `make_batch`, where windows come as a stream: it is told with which step to begin, and where it stands is
+        kept with the weights.
 
     Returns
     -------
@@ -106,7 +120,7 @@ def train(
         spread_over(options.devices),
         Interruption() as interruption,
     ):
-        machine = _Machine(objective, parameters, carried or {}, options)
+        machine = _Machine(objective, parameters, carried or {}, options, feed)
         resumed = None
         if options.checkpoint is not None:
             checkpoints = Checkpoints(options.checkpoint, machine.identity(identity, batch_size, start))
@@ -116,6 +130,7 @@ def train(
         every = options.validate_every or max(1, options.steps // LOOKS)
         done = first == end or _is_stale(history, begin, options.patience)
         state = None
+        machine.begin_feed(first, resumed or start, done)
         saved_at = began = time.perf_counter()
         first_timed, waited, speed = min(first + COMPILING_STEPS, end - 1), 0.0, 0.0
         with (
@@ -177,10 +192,12 @@ def train(
 class _Machine:
     """What a training changes, the compiled steps that change it, and the way in and out for its state."""
 
-    def __init__(self, objective, parameters, carried: dict[str, Tensor], options: TrainingOptions):
+    def __init__(self, objective, parameters, carried: dict[str, Tensor], options: TrainingOptions, feed: Feed | None):
         if not isinstance(parameters, Mapping):
             parameters = {str(number): tensor for number, tensor in enumerate(parameters)}
         self._weights, self._carried, self._options = dict(parameters), carried, options
+        self._position: Callable[[int], dict[str, int]] = lambda step: {}
+        self._feed = feed
         coupled = options.weight_decay if options.optimiser == "adam" else 0.0
         decayed = [tensor for tensor in parameters.values() if coupled and tensor.ndim > 1]
         self._optimiser = optimiser = AdamW(
@@ -222,7 +239,16 @@ class _Machine:
     def state(self, step: int, history: dict[str, list]) -> State:
         curves = {name: list(values) for name, values in history.items()}
         moments = self._optimiser.state_dict()
-        return State(step, _values(self._weights), moments, _values(self._carried), curves, random_counters())
+        position = self._position(step)
+        return State(step, _values(self._weights), moments, _values(self._carried), curves, random_counters(), position)
+
+    def begin_feed(self, step: int, known: State | None, done: bool) -> None:
+        """Make the stream of windows ready, where there is one and steps are left to take."""
+        position = known.feed if known else {}
+        self._position = lambda step: position
+        if self._feed and not done:
+            self._feed.begin(step, position)
+            self._position = self._feed.position
 
     def put(self, state: State) -> None:
         _assign(self._weights, state.weights, "weights")

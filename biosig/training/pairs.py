@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 
 from biosig.training.batches import ParticipantBatches, generator
+
+
+class Column(Protocol):
+    """An array, or what stands for one: values by window numbers."""
+
+    def __getitem__(self, rows: Any) -> Any:
+        """Return the values of some windows."""
+
 
 EMPTY = -1  # number of the window in a place of a queue that holds none yet
 
@@ -50,6 +59,11 @@ class ParticipantPairs:
         self.batch_size, self.random_state = 2 * n_pairs, random_state
         self._last: tuple[int, np.ndarray] = (-1, np.empty((0, 2), dtype=np.int64))
 
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches between two pairings."""
+        return self._order.batches_per_epoch
+
     def paired(self, epoch: int) -> np.ndarray:
         """Return the pairs of window numbers of an epoch, (n_pairs, 2), participant by participant."""
         shuffled = generator(self.random_state, "pairs", epoch).permutation(len(self._codes))
@@ -60,7 +74,7 @@ class ParticipantPairs:
 
     def batch(self, step: int) -> np.ndarray:
         """Return the (batch_size,) window numbers of `step`, counted from 0; two that follow each other are a pair."""
-        epoch = step // self._order.batches_per_epoch
+        epoch = step // self.batches_per_epoch
         last = self._last  # one tuple, read once: other threads may replace it, and then it is computed again
         if last[0] != epoch:
             last = self._last = (epoch, self.paired(epoch))
@@ -96,8 +110,8 @@ def recent_rows(batch: Callable[[int], np.ndarray], step: int, n_rows: int) -> n
 def no_negatives(
     queries: np.ndarray,
     keys: np.ndarray,
-    groups: np.ndarray,
-    starts: np.ndarray | None = None,
+    groups: Column,
+    starts: Column | None = None,
     length: float | None = None,
 ) -> np.ndarray:
     """Mark the pairs of a query and a key that must not be negatives of each other, for `objectives.info_nce`.
@@ -125,8 +139,8 @@ def no_negatives(
     if length is not None:
         same = queries[:, None] == keys[None, :]
         if starts is not None:
-            at = np.asarray(starts, dtype=np.float64)
-            same |= np.abs(at[queries][:, None] - at[keys][None, :]) < length
+            at, others = (np.asarray(starts[rows], dtype=np.float64) for rows in (queries, keys))
+            same |= np.abs(at[:, None] - others[None, :]) < length
         marked &= same
     marked |= keys == EMPTY
     np.fill_diagonal(marked, False)

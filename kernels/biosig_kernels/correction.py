@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from biosig_kernels.copying import copy_into
+from biosig_kernels.few import sort_few
 from biosig_kernels.jit import kernel
 from biosig_kernels.medians import quantile
 
@@ -29,8 +31,9 @@ def _thresholds(values, n, limits, ordered):
         first = max(i - AROUND, 0)
         last = min(i + AROUND + 1, n)
         count = last - first
-        ordered[:count] = np.abs(values[first:last])
-        ordered[:count].sort()
+        for k in range(count):
+            ordered[k] = abs(values[first + k])
+        sort_few(ordered, count)
         spread = quantile(ordered, count, 0.75) - quantile(ordered, count, 0.25)
         limits[i] = max(ALPHA * 0.5 * spread, USUAL * quantile(ordered, count, 0.5), SMALLEST)
 
@@ -67,8 +70,8 @@ def classify_intervals(rr, n, classes, work):
     for i in range(n):
         first = max(i - MEDIAN_AROUND, 0)
         last = min(i + MEDIAN_AROUND + 1, n)
-        ordered[: last - first] = rr[first:last]
-        ordered[: last - first].sort()
+        copy_into(ordered, rr[first:last])
+        sort_few(ordered, last - first)
         medians[i] = quantile(ordered, last - first, 0.5)
         m[i] = rr[i] - medians[i]
         if m[i] < 0.0:

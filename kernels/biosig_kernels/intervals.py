@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from biosig_kernels.few import median_of_few
 from biosig_kernels.jit import kernel
 
 SHORTEST, LONGEST = 0.25, 2.5  # s, 240 to 24 beats/min
@@ -13,19 +14,6 @@ ROBUST_SDS = 5.0
 MOST_CHANGE = 0.40  # tolerated change from one interval to the next, as a fraction of the shorter one
 MOST_USUAL = 0.25  # usual change, as a fraction of an interval, beyond which intervals follow no rhythm
 GAP = 3.0  # s; more than one missed beat of a slow heart: no beats were looked for, or none were seen
-
-
-@kernel
-def _median(values, n):
-    """Median of the first `n` values, which are sorted in place."""
-    for i in range(1, n):
-        value = values[i]
-        k = i - 1
-        while k >= 0 and values[k] > value:
-            values[k + 1] = values[k]
-            k -= 1
-        values[k + 1] = value
-    return values[n // 2] if n % 2 else 0.5 * (values[n // 2 - 1] + values[n // 2])
 
 
 @kernel
@@ -55,14 +43,14 @@ def _mark_near(intervals, n, good):
         if max(intervals[i] - low, high - intervals[i]) <= LEAST * low:
             good[i] = True
             continue
-        middle = _median(near, count)
+        middle = median_of_few(near, count)
         distance = abs(intervals[i] - middle)
         if distance <= LEAST * middle or distance > MOST * middle:
             good[i] = distance <= LEAST * middle
             continue
         for k in range(count):
             near[k] = abs(near[k] - middle)
-        good[i] = distance <= ROBUST_SDS * 1.4826 * _median(near, count)
+        good[i] = distance <= ROBUST_SDS * 1.4826 * median_of_few(near, count)
 
 
 @kernel
@@ -75,7 +63,7 @@ def _usual_change(intervals, n, i):
         if SHORTEST <= intervals[k] <= LONGEST and SHORTEST <= intervals[k + 1] <= LONGEST:
             changes[count] = abs(intervals[k + 1] - intervals[k])
             count += 1
-    return _median(changes, count) if count > 0 else 0.0
+    return median_of_few(changes, count) if count > 0 else 0.0
 
 
 @kernel

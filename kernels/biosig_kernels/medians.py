@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from biosig_kernels.copying import copy_into
+from biosig_kernels.few import sort_few
 from biosig_kernels.gaps import all_finite
 from biosig_kernels.jit import kernel
 
@@ -52,19 +53,6 @@ def _gather(keys, low, high, few):
 
 
 @kernel
-def _pick_of_few(keys, k):
-    """Value of rank `k` among a handful of keys, which are put in order."""
-    for i in range(1, keys.size):
-        key = keys[i]
-        j = i - 1
-        while j >= 0 and keys[j] > key:
-            keys[j + 1] = keys[j]
-            j -= 1
-        keys[j + 1] = key
-    return keys[k]
-
-
-@kernel
 def _pick(keys, k):
     """Value of rank `k` (from 0) among integers `keys` (n,)."""
     least, greatest = keys[0], keys[0]
@@ -78,7 +66,8 @@ def _pick(keys, k):
     while high - low > 1:
         if up_to - below <= FEW:
             n = _gather(keys, np.int32(low), np.int32(high), few)
-            return np.int64(_pick_of_few(few[:n], k - below))
+            sort_few(few, n)
+            return np.int64(few[k - below])
         pivot = (low + high) // 2
         if turn > 2 and turn % 3:  # on a straight line between the ends, a little to the one side, then to the other
             share = (k - below + aside) / (up_to - below)

@@ -11,6 +11,8 @@ import math
 
 import numpy as np
 
+from biosig_kernels.copying import copy_into
+from biosig_kernels.few import median_of_few, sort_few
 from biosig_kernels.jit import kernel
 
 LONGEST_RISE = 0.6  # s from the foot of a pulse to its peak
@@ -66,7 +68,10 @@ def _irregularity(peaks, first, last, left_out):
         previous = p
     if n < 3:
         return np.inf
-    return np.median(np.abs(np.diff(intervals[:n]))) / np.median(intervals[:n])
+    changes = np.empty(n - 1)
+    for i in range(n - 1):
+        changes[i] = abs(intervals[i + 1] - intervals[i])
+    return median_of_few(changes, n - 1) / median_of_few(intervals, n)
 
 
 @kernel
@@ -94,9 +99,12 @@ def _drop_faint(rate, peaks, n_peaks, strengths):
         return n_peaks
     faint = np.zeros(n_peaks, np.bool_)
     drop = np.zeros(n_peaks, np.bool_)
+    around = np.empty(2 * AROUND + 1)
     for p in range(n_peaks):
-        around = np.sort(strengths[max(p - AROUND, 0) : min(p + AROUND + 1, n_peaks)])
-        strong = around[min(int(STRONG * around.size), around.size - 1)]
+        first, last = max(p - AROUND, 0), min(p + AROUND + 1, n_peaks)
+        copy_into(around, strengths[first:last])
+        sort_few(around, last - first)
+        strong = around[min(int(STRONG * (last - first)), last - first - 1)]
         faint[p] = strengths[p] < FAINT * strong
         drop[p] = strengths[p] < HARDLY * strong
     nothing = np.zeros(n_peaks, np.bool_)

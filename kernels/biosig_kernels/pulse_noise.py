@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from biosig_kernels.few import median_of_few
 from biosig_kernels.jit import REDUCTION, kernel
 
 NOISIEST = 4.0  # times the median power left over; noisier pulses do not count as typical noise
@@ -96,7 +97,7 @@ def left_over(rests, lengths, whole, power, width, count, sums):
     sums[0], sums[1] = 0.0, 0.0
     if n == 0:
         return
-    highest = NOISIEST * np.median(sizes[:n])
+    highest = NOISIEST * median_of_few(sizes, n)
     n = 0
     centre = 0.0
     for b in range(count):

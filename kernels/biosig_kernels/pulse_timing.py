@@ -13,6 +13,8 @@ import math
 
 import numpy as np
 
+from biosig_kernels.copying import copy_into
+from biosig_kernels.few import median_of_few
 from biosig_kernels.jit import REDUCTION, kernel
 from biosig_kernels.pulse_noise import LARGEST_CHANGE, dot, left_over, lost_variance, mixed_variance
 
@@ -234,10 +236,10 @@ def _settle(rate, farthest, beats, places, state, errors):
     if n == 0:
         errors[:] = np.nan
         return
-    centre, error = np.median(moves[:n]), np.median(usual[:n])
+    centre, error = median_of_few(moves, n), median_of_few(usual, n)
     for i in range(n):
         sizes[i] = abs(moves[i] - centre)
-    variance = (1.4826 * np.median(sizes[:n])) ** 2
+    variance = (1.4826 * median_of_few(sizes, n)) ** 2
     for b in range(count):
         move = places[b] / rate - beats[b] - centre
         if state[b] == 0 or not abs(move) <= farthest / rate or beats[b] + move < 0.0:
@@ -268,7 +270,7 @@ def _time_together(row, lost, rate, shapes, beats, errors):
     work = np.empty(count)
     for b in range(count - 1):
         work[b] = beats[b + 1] - beats[b]
-    interval = np.median(work[: count - 1])
+    interval = median_of_few(work.copy(), count - 1)
     first = -int(min(BEFORE, BEFORE_FRACTION * interval) * rate)
     width = min(int(min(AFTER, AFTER_FRACTION * interval) * rate) - first + 1, most)
     farthest = min(FARTHEST, FARTHEST_FRACTION * interval) * rate
@@ -349,7 +351,7 @@ def time_rows(y, missing, rate, shapes, beats, counts, errors, start, stop):
     for r in range(start, stop):
         errors[r, :] = np.nan
         count = counts[r]
-        before[:count] = beats[r, :count]
+        copy_into(before, beats[r, :count])
         n_parts = max((count + TOGETHER - 1) // TOGETHER, 1)
         for part in range(n_parts):
             low, high = count * part // n_parts, count * (part + 1) // n_parts

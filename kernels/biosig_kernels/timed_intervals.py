@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from biosig_kernels.few import median_of_few
 from biosig_kernels.jit import kernel
 
 LARGEST_ERROR = 0.015  # s; a beat with a larger standard error is not timed well enough for variability
@@ -31,7 +32,7 @@ def sure_rows(errors, sure, start, stop):
                 n += 1
         if n == 0:
             continue
-        limit = min(max(UNUSUAL_TIMES * np.median(known[:n]), UNUSUAL_ABOVE), LARGEST_ERROR)
+        limit = min(max(UNUSUAL_TIMES * median_of_few(known, n), UNUSUAL_ABOVE), LARGEST_ERROR)
         for b in range(errors.shape[1]):
             sure[r, b] = errors[r, b] <= limit
 
