@@ -2,6 +2,7 @@
 
 from biosig.recordings.contract import make_recording, validate
 from biosig.recordings.devices import DEVICES, Device
+from biosig.recordings.embraceplus import read_embraceplus
 from biosig.recordings.empatica import read_empatica
 from biosig.recordings.netcdf import read_netcdf, write
 from biosig.recordings.physionet import read_wfdb
@@ -16,6 +17,7 @@ __all__ = [
     "make_recording",
     "read",
     "read_all",
+    "read_embraceplus",
     "read_empatica",
     "read_netcdf",
     "read_table",

@@ -10,6 +10,7 @@ from typing import Any
 
 import xarray as xr
 
+from biosig.recordings.embraceplus import is_embraceplus, read_embraceplus
 from biosig.recordings.empatica import is_empatica, read_empatica
 from biosig.recordings.netcdf import read_netcdf
 from biosig.recordings.physionet import read_wfdb
@@ -17,6 +18,7 @@ from biosig.recordings.table import read_table
 
 _READERS: dict[str, Callable[..., xr.Dataset]] = {
     "e4": read_empatica,
+    "embraceplus": read_embraceplus,
     "wfdb": read_wfdb,
     "table": read_table,
     "netcdf": read_netcdf,
@@ -32,8 +34,8 @@ _SUFFIXES = {
 }
 _PACKED = (".csv.gz", ".tsv.gz")
 _FORMATS = (
-    "an Empatica E4 session (zip or folder with ACC.csv or BVP.csv), a WFDB record (.hea), a table (.csv, .tsv, also "
-    ".gz, .parquet) or a recording written by biosig (.nc)"
+    "an Empatica E4 session (zip or folder with ACC.csv or BVP.csv), an EmbracePlus session (.avro, or a folder of "
+    "them), a WFDB record (.hea), a table (.csv, .tsv, also .gz, .parquet) or a recording written by biosig (.nc)"
 )
 
 
@@ -44,10 +46,11 @@ def read(path: str | os.PathLike, *, format: str | None = None, **options) -> xr
     ----------
     path : path
         File, or folder of one session.
-    format : {"e4", "wfdb", "table", "netcdf"}, optional
+    format : {"e4", "embraceplus", "wfdb", "table", "netcdf"}, optional
         Instead of recognising it.
     **options
-        Of the reader: `biosig.recordings.read_empatica`, `read_wfdb`, `read_table`, `read_netcdf`.
+        Of the reader: `biosig.recordings.read_empatica`, `read_embraceplus`, `read_wfdb`, `read_table`,
+        `read_netcdf`.
 
     Returns
     -------
@@ -90,7 +93,7 @@ def read_all(
     ----------
     folders : path or iterable of paths
         A path that is itself a session, or a file, is read as such.
-    format : {"e4", "wfdb", "table", "netcdf"}, optional
+    format : {"e4", "embraceplus", "wfdb", "table", "netcdf"}, optional
         Read only sessions of this format.
     participant : callable, optional
         Gives the participant of a session's path; without it, the reader takes the file name. Sessions of one name are
@@ -157,6 +160,8 @@ def read_all(
 def _recognise(path: Path) -> str | None:
     if is_empatica(path):
         return "e4"
+    if is_embraceplus(path):
+        return "embraceplus"
     if path.is_dir():
         return None
     if path.name.lower().endswith(_PACKED):
@@ -199,7 +204,8 @@ def _look_into(folder: Path, format: str | None, skipped: list[tuple[Path, str]]
     found: list[Path] = []
     below: list[Path] = []
     try:
-        if format in (None, "e4") and is_empatica(folder):
+        kind = _recognise(folder)
+        if kind is not None and format in (None, kind):
             return [folder], []
         children = sorted((child for child in folder.iterdir() if not child.name.startswith(".")), key=_natural)
     except OSError as error:
