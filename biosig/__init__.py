@@ -25,6 +25,8 @@ _HOME = {
     "heart_rate": "biosig.heart",
     "heart_rate_variability": "biosig.heart",
     "wrist_heart_rate": "biosig.heart",
+    "track_heart_rate": "biosig.heart",
+    "BeatTemplates": "biosig.heart",
     "load_encoder": "biosig.estimators",
 }
 _FOLDERS = ("recordings", "signals", "heart", "nets", "training", "estimators", "evaluation")
