@@ -10,7 +10,7 @@ from pathlib import Path
 
 from biosig import __version__
 from biosig._reasons import one_line
-from biosig.commands import learning, preparing
+from biosig.commands import learning, preparing, tracking
 from biosig.commands.arguments import ARCHITECTURES, count, positive, share
 from biosig.commands.streams import forgiving_streams
 from biosig.commands.unforeseen import report_unforeseen
@@ -100,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
 
     preparing.add(commands)
     learning.add(commands)
+    tracking.add(commands)
 
     doctor = commands.add_parser("doctor", help="what this machine can do: device, compiler, threads, versions")
     doctor.set_defaults(run=_doctor)

@@ -19,8 +19,12 @@ from biosig.heart.vibration import RATE
 SLOWEST, FASTEST = 38.0, 135.0  # beats/min
 RATIO = 0.02  # from one rate to the next
 SCATTER = 0.05  # standard deviation of an interval about that of the rate, relative: SDNN at rest, about 45 ms of 0.9 s
+LEAST_SCATTER = (
+    0.036  # s; were it smaller, twice the rate would explain a slow heart's scatter better than its own rate
+)
 WIDEST = 2.5  # of these standard deviations
-STEP = 0.02  # probability, at a beat, to move to the next rate: changes of 1 % in 10 s, 5 % in 5 minutes
+STEP = 0.03  # probability, at a beat, to move to the next rate: changes of 1.5 % in 10 s, 8 % in 5 minutes
+SLOW_STEP = 0.004  # the same over a whole recording: rates wander by 0.6 % in 10 s, 3 % in 5 minutes, 6 % in 20
 MOVING_STEP = 0.1  # the same while moving: the heart answers to movement
 JUMP = 1e-5  # probability, at a beat, to move to any rate
 TEMPER = 0.6  # of the logarithm of likelihoods: noise at the wrist has heavier tails than a normal distribution
@@ -45,11 +49,12 @@ class Rhythm(NamedTuple):
 def _intervals(rates: tuple[float, ...]):
     """Probabilities of the intervals (in samples) at each rate, as the kernel takes them."""
     periods = 60 * RATE / np.array(rates)
-    first = max(1, int(np.floor(float(np.min(periods)) * (1 - WIDEST * SCATTER))))
-    last = int(np.ceil(float(np.max(periods)) * (1 + WIDEST * SCATTER)))
+    scatter = np.maximum(SCATTER * periods, LEAST_SCATTER * RATE)
+    first = max(1, int(np.floor(float(np.min(periods - WIDEST * scatter)))))
+    last = int(np.ceil(float(np.max(periods + WIDEST * scatter))))
     distance = np.arange(first, last + 1)[:, None] - periods
-    lags = np.exp(-0.5 * (distance / (SCATTER * periods)) ** 2)
-    lags[np.abs(distance) > WIDEST * SCATTER * periods] = 0.0
+    lags = np.exp(-0.5 * (distance / scatter) ** 2)
+    lags[np.abs(distance) > WIDEST * scatter] = 0.0
     lags /= lags.sum(axis=0)
     some = lags > 0
     lows = np.where(some.any(axis=1), some.argmax(axis=1), 0)
@@ -57,7 +62,9 @@ def _intervals(rates: tuple[float, ...]):
     return lags.astype(np.float32), first, lows.astype(np.int64), highs.astype(np.int64)
 
 
-def find_rhythm(likelihood: np.ndarray, rates: np.ndarray, moving: np.ndarray | None = None) -> Rhythm:
+def find_rhythm(
+    likelihood: np.ndarray, rates: np.ndarray, moving: np.ndarray | None = None, step: float = STEP
+) -> Rhythm:
     """Beats and rates of a signal.
 
     Parameters
@@ -68,6 +75,8 @@ def find_rhythm(likelihood: np.ndarray, rates: np.ndarray, moving: np.ndarray | 
         beats/min, increasing, `RATIO` apart.
     moving : ndarray of bool, shape (n,), optional
         Where rates change faster.
+    step : float
+        Probability, at a beat, to move to the next rate up, and as much to move down.
     """
     lags, first, lows, highs = _intervals(tuple(np.asarray(rates, dtype=np.float64).tolist()))
     n = len(likelihood)
@@ -76,10 +85,10 @@ def find_rhythm(likelihood: np.ndarray, rates: np.ndarray, moving: np.ndarray | 
     mass = np.empty((n // per_second, len(rates)), np.float32)
     evidence = np.empty(1 + -(-n // BLOCK))
     gain = np.exp(likelihood).astype(np.float32)
-    step = np.full(n, STEP, np.float32)
+    steps = np.full(n, step, np.float32)
     if moving is not None:
-        step[moving] = MOVING_STEP
-    beat_sequences(gain, lags, first, lows, highs, step, np.float32(JUMP), per_second, beats, mass, evidence)
+        steps[moving] = MOVING_STEP
+    beat_sequences(gain, lags, first, lows, highs, steps, np.float32(JUMP), per_second, beats, mass, evidence)
     time = mass.astype(np.float64) * (60.0 / rates)
     return Rhythm(beats, time, float(evidence[-1]))
 

@@ -7,6 +7,7 @@ those that were learned nearby in posture and time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -185,7 +186,9 @@ def relearn(signal: Vibration, found: Rhythm, confidence: np.ndarray, known: lis
     return out or known
 
 
-def learn_blindly(signal: Vibration, rough: np.ndarray, extra: list[Template]) -> list[Template]:
+def learn_blindly(
+    signal: Vibration, rough: np.ndarray, extra: list[Template], done: Callable[[], object] = lambda: None
+) -> list[Template]:
     """Templates from the recording itself.
 
     Parameters
@@ -195,12 +198,17 @@ def learn_blindly(signal: Vibration, rough: np.ndarray, extra: list[Template]) -
         A first guess of the heart rate in beats/min: wrong guesses cost nothing, since no rhythm is found there.
     extra : list of Template
         Known before; they are kept.
+    done : callable
+        Called twice for each chunk.
     """
     envelope = pulse_envelope(signal)
     parts = [part for part in chunks(signal.values.shape[1]) if signal.left_out[part].mean() <= 1 - MIN_KEPT]
     per = round(RATE)
     guess = lambda part: float(np.median(rough[part.start // per : part.stop // per]))
-    tried = [learn_chunk(signal, envelope, part, guess(part)) for part in parts]
+    tried: list[Template] = []
+    for part in parts:
+        tried.append(learn_chunk(signal, envelope, part, guess(part)))
+        done()
     sure = [template for template in tried if template.gain >= MIN_GAIN]
     if sure:  # where the guess led nowhere, neighbours in time know better
         minutes, rates = np.array([t.minute for t in sure]), np.array([t.rate for t in sure])
@@ -209,4 +217,5 @@ def learn_blindly(signal: Vibration, rough: np.ndarray, extra: list[Template]) -
             if tried[i].gain < MIN_GAIN and abs(between / guess(part) - 1) > 0.05:
                 again = learn_chunk(signal, envelope, part, between)
                 tried[i] = max(tried[i], again, key=lambda template: template.gain)
+            done()
     return [*extra, *(template for template in tried if template.gain >= MIN_GAIN)]

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from biosig.heart.beat_rhythm import RATES, Rhythm, find_rhythm
-from biosig.heart.beat_templates import chance_of_beats, learn_blindly, relearn
+from biosig.heart.beat_rhythm import RATES, SLOW_STEP, Rhythm, find_rhythm
+from biosig.heart.beat_templates import chance_of_beats, chunks, learn_blindly, relearn
 from biosig.heart.personal_templates import BeatTemplates
 from biosig.heart.rate_evidence import CHANGE, STRIDE, WINDOW, rate_posterior, rough_rate
 from biosig.heart.recording_clock import even_acceleration
@@ -16,11 +16,11 @@ from biosig.heart.vibration import RATE, Vibration, vibration
 
 WITHIN = 5.0  # beats/min, that the confidence is about
 COVERED = 0.9  # probability of the interval from `low` to `high`
-ROUNDS = 2  # of learning the waveforms again from the beats that were found
+PASS = 4  # chunks whose waveforms are learned in about the time of a pass over all of the recording, per ten
 MOST_MISSING = 0.5  # share of a window
 MOST_MOVING = 0.5
 TRUST = 0.95  # of the model: the rhythm that was found may be another one
-LEAST_HALF_WIDTH = 1.0  # beats/min, of the interval
+LEAST_HALF_WIDTH = 2.0  # beats/min, of the interval
 
 
 def track_heart_rate(
@@ -30,9 +30,10 @@ def track_heart_rate(
     evidence=None,
     rates=None,
     templates: BeatTemplates | None = None,
-    min_confidence: float = 0.7,
+    min_confidence: float = 0.6,
     window_length: float = float(WINDOW),
     stride: float = float(STRIDE),
+    progress: bool = False,
 ) -> pd.DataFrame:
     """Heart rate over time from acceleration at a wrist, without any optical sensor.
 
@@ -57,10 +58,12 @@ def track_heart_rate(
         beats/min, increasing, of `evidence`.
     templates : BeatTemplates, optional
         Waveforms learned from minutes of this person that have a PPG; those of the recording are added to them.
-    min_confidence : float, default 0.7
+    min_confidence : float, default 0.6
         Windows of less confidence have no rate.
     window_length, stride : float, default 60 and 10
         Seconds, of the windows of a recording. Given windows stay as they are.
+    progress : bool
+        Show a progress bar when it takes more than 2 s.
 
     Returns
     -------
@@ -90,8 +93,8 @@ def track_heart_rate(
     What the sensor moves with is not always its wearer's heart: another person's, felt through touch, is a heart, too.
     No rate is better than that of another rhythm, but this function cannot know.
 
-    The prior: an interval scatters by 5 % about that of the present rate, the rate changes by some 1 % in 10 s, faster
-    while the wrist moves. Movements and gaps say nothing.
+    The prior: an interval scatters by 5 % about that of the present rate, the rate wanders by some 3 % in 5 minutes,
+    faster while the wrist moves. Movements and gaps say nothing.
     """
     if not 0 <= float(min_confidence) <= 1:
         raise ValueError(f"min_confidence is {min_confidence!r}; expected a number from 0 to 1")
@@ -104,22 +107,29 @@ def track_heart_rate(
     else:
         if rates is not None:
             raise ValueError("rates are given without evidence; they are the rates that its columns are for")
-        found, n_templates = _find(signal, templates)
+        found, n_templates = _find(signal, templates, progress)
         wide_rates = RATES
         shares = _over_windows(found, begins, ends)
     return _table(shares, wide_rates, clock, signal, float(min_confidence), n_templates, evidence is not None)
 
 
-def _find(signal: Vibration, templates: BeatTemplates | None) -> tuple[Rhythm | None, int]:
+def _find(signal: Vibration, templates: BeatTemplates | None, progress: bool) -> tuple[Rhythm | None, int]:
     """The rhythm of the whole recording and the number of templates it rests on; None without any."""
+    from tqdm import tqdm
+
     given = list(templates.templates_) if templates is not None else []
-    known = learn_blindly(signal, rough_rate(signal), given)
-    if not known:
-        return None, 0
-    for _ in range(ROUNDS):
-        found = find_rhythm(chance_of_beats(signal, known), RATES, signal.left_out)
-        known = relearn(signal, found, _confidence_by_second(found), known)
-    return find_rhythm(chance_of_beats(signal, known), RATES, signal.left_out), len(known)
+    n_chunks = len(chunks(signal.values.shape[1]))
+    a_pass = max(1, PASS * n_chunks // 10)
+    with tqdm(total=2 * n_chunks + 2 * a_pass, desc="tracking", unit="step", delay=2, disable=not progress) as bar:
+        known = learn_blindly(signal, rough_rate(signal), given, bar.update)
+        if not known:
+            return None, 0
+        for again in (True, False):
+            found = find_rhythm(chance_of_beats(signal, known), RATES, signal.left_out, SLOW_STEP)
+            bar.update(a_pass)
+            if again:
+                known = relearn(signal, found, _confidence_by_second(found), known)
+        return found, len(known)
 
 
 def _confidence_by_second(found: Rhythm) -> np.ndarray:
@@ -192,7 +202,9 @@ def _table(shares, rates, clock, signal, min_confidence, n_templates, given) -> 
         if reason[i]:
             continue
         cumulated = np.cumsum(shares[i]) - shares[i] / 2
-        low, middle, high = np.interp([edge, 0.5, 1 - edge], cumulated, rates)
+        middle = float(np.interp(0.5, cumulated, rates))
+        doubted = TRUST * cumulated + (1 - TRUST) * (np.arange(len(rates)) + 0.5) / len(rates)
+        low, high = np.interp([edge, 1 - edge], doubted, rates)
         sure = TRUST * float(shares[i][np.abs(rates - middle) <= WITHIN].sum())
         columns["confidence"][i] = sure
         if sure < min_confidence:
