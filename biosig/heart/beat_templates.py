@@ -26,6 +26,8 @@ MIN_GAIN = 6.0  # nats a minute: noise, simulated or recorded, stays below 4
 SAME_POSTURE = 12.0  # degrees, standard deviation
 OTHER_POSTURE = 35.0  # degrees
 FORGET = 30.0  # minutes
+OTHER_RATE = 0.1  # relative, at which a rhythm beside known beats is another one
+ALIKE, UNLIKE = 0.6, 0.25  # correlations of waveforms
 MOST_AVERAGED = 8
 STRENGTHS = (0.7, 2.0)  # standard deviations of the noise: what is believed of a beat's size
 MIN_KEPT = 0.5  # share of a chunk without movement
@@ -218,4 +220,36 @@ def learn_blindly(
                 again = learn_chunk(signal, envelope, part, between)
                 tried[i] = max(tried[i], again, key=lambda template: template.gain)
             done()
-    return [*extra, *(template for template in tried if template.gain >= MIN_GAIN)]
+    return [*extra, *_own([template for template in tried if template.gain >= MIN_GAIN], extra)]
+
+
+def _own(found: list[Template], known: list[Template]) -> list[Template]:
+    """Those of the templates found that may be of the person whose beats are known.
+
+    A rhythm beside known beats that has another rate is not that person's: another heart, felt through touch, or a
+    machine. Nor is what looks like it, nor what looks like nothing known of the same posture.
+    """
+    foreign = [
+        template
+        for template in found
+        for other in known
+        if abs(template.minute - other.minute) < CHUNK / 60 and abs(template.rate / other.rate - 1) > OTHER_RATE
+    ]
+    own = []
+    for template in found:
+        same = [other for other in known if _angle(template, other) < SAME_POSTURE]
+        unlike = bool(same) and max(_likeness(template, other) for other in same) < UNLIKE
+        if not unlike and not any(_likeness(template, other) > ALIKE for other in foreign):
+            own.append(template)
+    return own
+
+
+def _angle(a: Template, b: Template) -> float:
+    """Degrees between the directions of gravity; `SAME_POSTURE` where one is unknown."""
+    cosine = float(np.clip(a.direction @ b.direction, -1, 1))
+    return float(np.degrees(np.arccos(cosine))) if np.isfinite(cosine) else SAME_POSTURE
+
+
+def _likeness(a: Template, b: Template) -> float:
+    """Highest correlation of two waveforms over shifts against each other."""
+    return max(float((shifted(a.waveform, by) * b.waveform).sum()) for by in range(-SHIFT, SHIFT + 1))
