@@ -255,3 +255,15 @@ def test_a_real_day():
     known = table["heart_rate"].notna() & np.isfinite(truth)
     assert known.mean() > 0.5
     assert (np.abs(table["heart_rate"] - truth)[known] < 5).mean() > 0.8
+
+
+def test_another_heart_is_kept_apart_by_known_beats():
+    x, beats = recording(12.0, lambda minute: 88.0, size=0.005, seed=4)
+    other, _ = recording(12.0, lambda minute: 55.0, size=0.008, noise=0.0, seed=5, direction=np.array([0.9, -0.4, 0.2]))
+    x += other - np.array([[0.2], [0.5], [0.84]], np.float32)
+    half = x.shape[1] // 2
+    templates = BeatTemplates().fit(x[:, :half], beats=beats[beats < half / RATE], sampling_rate=RATE)
+    table = track_heart_rate(x, RATE, templates=templates)
+    later = (table["start"] > half / RATE) & table["heart_rate"].notna()
+    assert later.sum() > 20
+    assert (np.abs(table["heart_rate"] - 88) < 5)[later].mean() > 0.9
