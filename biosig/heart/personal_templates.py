@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from biosig.heart.beat_templates import CHUNK, MIN_KEPT, Template, average, chunks, direction, minute_of
-from biosig.heart.recording_clock import even_acceleration
+from biosig.heart.recording_clock import even_acceleration, laid_out
 from biosig.heart.vibration import RATE, vibration
 
 LEAST_BEATS = 30
@@ -106,8 +106,7 @@ def _beats_of_ppg(ppg) -> np.ndarray:
         raise ValueError("ppg has no time coordinate; expected recording['ppg'], or give beats= (s)")
     if "wavelength" in ppg.dims:
         ppg = ppg.isel(wavelength=0)
-    even = resample(ppg, target_rate=RATE)
-    values, start = np.asarray(even.values, dtype=np.float32), float(even[dim].values[0])
+    values, start = laid_out(resample(ppg, target_rate=RATE))
     size = round(30 * RATE)
     count = len(values) // size
     if not count:

@@ -65,8 +65,7 @@ def even_acceleration(accel, sampling_rate, length: float, stride: float) -> Eve
     if len(shape) == 3:
         return _of_windows(accel, rate)
     even = resample(accel, target_rate=RATE, sampling_rate=None if _has_clock(accel, time) else rate)
-    values = np.ascontiguousarray(np.asarray(even), dtype=np.float32)
-    first = float(even[time].values[0]) if isinstance(even, xr.DataArray) and time in even.coords else 0.0
+    values, first = laid_out(even)
     n, size, step = values.shape[1], round(length * RATE), max(1, round(stride * RATE))
     if n < size - RATE:
         raise ValueError(
@@ -75,6 +74,26 @@ def even_acceleration(accel, sampling_rate, length: float, stride: float) -> Eve
         )
     begins = np.arange(0, max(n - size, 0) + 1, step)
     return EvenAcceleration(values, rate, first + begins / RATE, begins, np.minimum(begins + size, n))
+
+
+def laid_out(even) -> tuple[np.ndarray, float]:
+    """Samples of `RATE` as float32 with NaN where their time stamps leave gaps, and the time of the first (s)."""
+    values = np.ascontiguousarray(np.asarray(even), dtype=np.float32)
+    time = next((str(d) for d in getattr(even, "dims", ()) if str(d).startswith("time")), None)
+    if time is None or time not in even.coords:
+        return values, 0.0
+    times = even[time].values
+    if times[-1] - times[0] > 3600 * MOST_HOURS:
+        raise ValueError(
+            f"the recording spans {(times[-1] - times[0]) / 3600:.0f} h; expected at most {MOST_HOURS:g} h: "
+            "track it in parts"
+        )
+    at = np.round((times - times[0]) * RATE).astype(np.int64)
+    if at[-1] == len(at) - 1:
+        return values, float(times[0])
+    out = np.full((*values.shape[:-1], int(at[-1]) + 1), np.nan, np.float32)
+    out[..., at] = values
+    return out, float(times[0])
 
 
 def _has_clock(accel, time: str | None) -> bool:
