@@ -9,6 +9,7 @@ import numpy as np
 
 LEAST_INTERVALS = 3  # below which nothing is said of a unit
 LEAST_STRANGE = 4.0  # s, the shortest median interval that is no heart's
+MANY_INTERVALS, LEAST_STRANGE_OF_FEW = 10, 30.0  # a detector may find but a few beats of a minute, seconds apart
 MOST_PLAUSIBLE = 0.1  # fraction of intervals that a heart may have all the same
 MILLISECONDS = (250.0, 2500.0)
 
@@ -74,7 +75,8 @@ def _refuse_other_units(intervals, name: str) -> None:
     if some.size < LEAST_INTERVALS:
         return
     middle = float(np.median(some))
-    if middle < LEAST_STRANGE or np.mean((some >= 0.2) & (some <= 3.0)) > MOST_PLAUSIBLE:
+    least = LEAST_STRANGE if some.size >= MANY_INTERVALS else LEAST_STRANGE_OF_FEW
+    if middle < least or np.mean((some >= 0.2) & (some <= 3.0)) > MOST_PLAUSIBLE:
         return
     steady = np.mean(np.abs(some / middle - 1.0) < 0.5) > 0.5
     if not steady:

@@ -11,5 +11,5 @@ def copy_into(target, source):
 
     ``target[:n] = source`` does the same, but takes Numba some seconds to compile, for the message about shapes.
     """
-    for i in range(source.size):
+    for i in range(len(source)):
         target[i] = source[i]

@@ -11,7 +11,6 @@ import math
 
 import numpy as np
 
-from biosig_kernels.copying import copy_into
 from biosig_kernels.filtering import LANES, run_lanes
 from biosig_kernels.jit import ELEMENTWISE, REDUCTION, kernel
 
@@ -81,7 +80,7 @@ def _take_changes(length, change):
 def _subtract_mean(work, reach, copy):
     """Take the moving average over ``2 * reach + 1`` samples away; at the ends, over what there is of them."""
     width = work.shape[0]
-    copy_into(copy, work)
+    copy[:] = work
     total = np.zeros(LANES)  # float64: a running sum gathers rounding errors
     count = 0
     for i in range(-reach, width):
