@@ -82,7 +82,7 @@ def trust(ppg, rate, folder) -> np.ndarray:
         minutes[heart.ppg_targets(minutes, sampling_rate)["reason"] != ""] = np.nan
         ```
 
-        The last line takes the minutes that are not to be believed as missing: gaps hold no beats, and no interval
+        The last line takes the minutes that do not pass quality control as missing: gaps hold no beats, and no interval
         spans them.
     """)
     minutes = in_minutes(ppg, rate)
@@ -117,30 +117,32 @@ def beat_times(ppg, rate, folder) -> np.ndarray:
         ## 3. Beats
 
         ```python
-        beats = heart.detect_beats(ppg, sampling_rate)                    # MSPTDfast, steepest upslope
-        heart.detect_beats(ppg, sampling_rate, fiducial="onset")          # or peak, mid_amplitude
+        beats = heart.detect_beats(ppg, sampling_rate)                    # MSPTDfast, timed by the mean pulse
+        heart.detect_beats(ppg, sampling_rate, fiducial="upslope")        # or mid_amplitude, onset, peak
         heart.detect_beats(ppg, sampling_rate, method="neurokit:elgendi") # any detector of NeuroKit2
         ```
 
-        Each point is placed between samples. Crest and foot are round, so their times are less certain than those of
-        the rise. How much the intervals of each kind change from beat to beat, their noise included:
+        Each time is placed between samples. `template` fits the mean pulse to every pulse, so all its samples have a
+        say; `heart.pulse_times` gives the standard error of each time beside. Of single points, crest and foot are
+        round, so their times are less certain than those of the rise. How much the intervals of each kind change from
+        beat to beat, their noise included:
     """)
-    kinds = ("upslope", "mid_amplitude", "onset", "peak")
+    kinds = ("template", "upslope", "mid_amplitude", "onset", "peak")
     found = {kind: heart.detect_beats(ppg, rate, fiducial=kind) for kind in kinds}
     spread = {kind: heart.heart_rate_variability(times)["rmssd"] for kind, times in found.items()}
     print(table(pd.DataFrame({"RMSSD, ms": spread})) + "\n")
     pulse, clock = pulse_band(ppg, rate), np.arange(ppg.size) / rate
-    alike = np.nan_to_num(heart.beat_quality(ppg, rate, beats=found["upslope"]))
-    middle = found["upslope"][int(np.argmax(np.convolve(alike, np.ones(7), "same")))]
+    alike = np.nan_to_num(heart.beat_quality(ppg, rate, beats=found["template"]))
+    middle = found["template"][int(np.argmax(np.convolve(alike, np.ones(7), "same")))]
     near = lambda times: times[np.abs(times - middle) < 3.0]
     figure, axis = plt.subplots(figsize=(8, 2.6), layout="constrained")
     axis.plot(near(clock), np.interp(near(clock), clock, pulse), color="0.4", lw=1)
-    for kind, marker in zip(kinds, "^so*", strict=True):
+    for kind, marker in zip(kinds, "D^so*", strict=True):
         axis.plot(near(found[kind]), np.interp(near(found[kind]), clock, pulse), marker, ms=6, label=kind)
     axis.set(xlabel="seconds", ylabel="pulse band")
-    axis.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8, frameon=False)
-    save(figure, folder, "ppg_beats", "Six seconds of pulses with their four fiducial points")
-    return found["upslope"]
+    axis.legend(ncols=5, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8, frameon=False)
+    save(figure, folder, "ppg_beats", "Six seconds of pulses, and the times of each kind")
+    return found["template"]
 
 
 def put_right(beats, folder) -> np.ndarray:
