@@ -16,6 +16,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.fixes import parse_version
 
 from biosig.estimators import (
     BandEnvelope,
@@ -207,6 +208,8 @@ def test_set_output_survives_clone(encoders, accel):
 
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_unions_and_columns(container, accel, encoders):
+    if container == "polars" and parse_version(sklearn.__version__) < parse_version("1.7"):
+        pytest.skip("scikit-learn 1.6 joins polars frames before it makes their columns' names differ")
     both = FeatureUnion([("one", encoders["pretrained"]), ("other", clone(encoders["pretrained"]))])
     width = encoders["pretrained"].config_["embedding"]
     with sklearn.config_context(transform_output=container):
