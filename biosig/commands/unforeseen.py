@@ -16,12 +16,12 @@ ISSUES = "the project's issue tracker"
 
 def report_unforeseen(error: Exception) -> int:
     """Print one line that asks for a report and names the file with the traceback; return the exit status, 1."""
-    told = f"biosig: unexpected error: {type(error).__name__}: {one_line(error, 300)}; this is a fault of biosig"
+    line = f"biosig: unexpected error: {type(error).__name__}: {one_line(error, 300)}; this is a fault of biosig"
     try:
         where = f"report it at {ISSUES} with the file {_write_traceback(error)}"
     except OSError as failure:
         where = f"report it at {ISSUES} (its traceback could not be written: {one_line(failure, 200)})"
-    print(f"{told}: please {where}", file=sys.stderr)
+    print(f"{line}: please {where}", file=sys.stderr)
     return 1
 
 

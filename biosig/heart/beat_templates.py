@@ -29,7 +29,7 @@ FORGET = 30.0  # minutes
 OTHER_RATE = 0.1  # relative, at which a rhythm beside known beats is another one
 ALIKE, UNLIKE = 0.6, 0.25  # correlations of waveforms
 MOST_AVERAGED = 8
-STRENGTHS = (0.7, 2.0)  # standard deviations of the noise: what is believed of a beat's size
+STRENGTHS = (0.7, 2.0)  # standard deviations of the noise: the prior of a beat's size
 MIN_KEPT = 0.5  # share of a chunk without movement
 LEAST_BEAT = 0.02  # probability
 

@@ -12,7 +12,7 @@ _MAX_S = 60.0  # a longer "interval" is no interval between beats
 
 
 def interval_seconds(values: np.ndarray, unit: str | None, file: str) -> tuple[np.ndarray, str]:
-    """Intervals in s, and whether the unit was stated in the column name or told by size.
+    """Intervals in s, and whether the unit was stated in the column name or follows from the size of the intervals.
 
     Intervals that are not positive are missing (NaN): devices write 0 where they found no beat.
 

@@ -53,7 +53,7 @@ def read_table(
     Parameters
     ----------
     path : path
-        ``.csv`` or ``.tsv`` (comma, semicolon or tab, told from the header line; also ``.gz``) or ``.parquet`` (extra
+        ``.csv`` or ``.tsv`` (comma, semicolon or tab, read off the header line; also ``.gz``) or ``.parquet`` (extra
         ``parquet``). Lines above the column names are passed over; ActiLife's give rate and start.
     columns : mapping, optional
         Which columns to take: "time", "ecg" and "ibi" a name, "accel" and "gyro" (deg/s) three names, "ppg" a name,

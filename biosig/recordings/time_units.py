@@ -1,4 +1,4 @@
-"""In which unit a column of numbers counts time: stated, or told by the rate and the date that each unit implies."""
+"""In which unit a column of numbers counts time: stated, or inferred from the rate and the date that each unit implies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 SAMPLE_RATES = (0.5, 1e4)
 """Plausible rates of regular sensors in Hz."""
 _QUICK = 4.0
-"""Hz. Slower Unix times are not told from a quick sensor's counter in the next smaller unit."""
+"""Hz. Slower Unix times cannot be distinguished from a quick sensor's counter in the next smaller unit."""
 UNIX_YEARS = (946684800.0, 4102444800.0)
 """2000 to 2100 in Unix seconds. Smaller numbers may well count from another epoch (2000 for Polar, 2001 for Apple)."""
 _MANY_BACK = 0.05
