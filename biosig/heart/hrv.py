@@ -109,8 +109,8 @@ def hrv(
 
     The spectrum is a Lomb-Scargle periodogram of the intervals at the times at which they end, from which their mean is
     taken, scaled to a one-sided density. It ends at half the mean heart rate, in slow hearts within HF: a faster rhythm
-    cannot be distinguished from a slower one. Bands are in ms^2, and TP is the variance of what is faster than five minutes and
-    not faster than 0.5 Hz. Lists of ten minutes or more are cut into equal parts of at least five, whose bands are
+    cannot be distinguished from a slower one. Bands are in ms^2, and TP is the variance of what is faster than five
+    minutes and not faster than 0.5 Hz. Lists of ten minutes or more are cut into equal parts of at least five, whose bands are
     averaged. NeuroKit2 by default resamples, takes Welch's method and divides by the largest power, so its bands
     compare as ratios only (LFHF, LFn, HFn).
 

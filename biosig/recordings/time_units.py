@@ -1,4 +1,4 @@
-"""In which unit a column of numbers counts time: stated, or inferred from the rate and the date that each unit implies."""
+"""In which unit a column of numbers counts time: stated, or inferred from the rate and date that each unit implies."""
 
 from __future__ import annotations
 
