@@ -107,12 +107,12 @@ def hrv(
     pNN50 counts differences around one threshold, so the timing noise of a wrist PPG (some 10 to 20 ms) can more than
     double it: take it from electrocardiograms only. RMSSD and SD1 (the same measure) suffer less, SDNN least.
 
-    The spectrum is a Lomb-Scargle periodogram of the intervals at the times at which they end, from which their mean is
-    taken, scaled to a one-sided density. It ends at half the mean heart rate, in slow hearts within HF: a faster rhythm
-    cannot be distinguished from a slower one. Bands are in ms^2, and TP is the variance of what is faster than five
-    minutes and not faster than 0.5 Hz. Lists of ten minutes or more are cut into equal parts of at least five, whose bands are
-    averaged. NeuroKit2 by default resamples, takes Welch's method and divides by the largest power, so its bands
-    compare as ratios only (LFHF, LFn, HFn).
+    The spectrum is a Lomb-Scargle periodogram of the intervals at the times at which they end, from which their mean
+    is taken, scaled to a one-sided density. It ends at half the mean heart rate, in slow hearts within HF: a faster
+    rhythm cannot be distinguished from a slower one. Bands are in ms^2, and TP is the variance of what is faster than
+    five minutes and not faster than 0.5 Hz. Lists of ten minutes or more are cut into equal parts of at least five,
+    whose bands are averaged. NeuroKit2 by default resamples, takes Welch's method and divides by the largest power, so
+    its bands compare as ratios only (LFHF, LFn, HFn).
 
     Task Force of the ESC and NASPE, Circulation 93(5), 1996 (definitions, least durations); F. Shaffer and
     J. P. Ginsberg, Front. Public Health 5:258, 2017; M. Brennan et al., IEEE Trans. Biomed. Eng. 48(11), 2001
