@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from biosig._checks import check_sampling_rate, check_windows
 from biosig.estimators.windows import TakesWindows
-from biosig.heart import ppg_targets
+from biosig.heart.targets import ppg_targets, wavelength_polarity
 
 COLUMNS = ("heart_rate", "sdnn", "rmssd")
 
@@ -27,6 +27,9 @@ class PPGTargets(TakesWindows, TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
+    polarity_ : ndarray of shape (n_wavelengths,)
+        -1 for wavelengths that are clearly inverted in the windows given to ``fit``, else 1. Each is turned upright
+        before beats are looked for, so that a window's targets do not depend on the windows beside it.
     report_ : pandas.DataFrame
         The full table of the last ``transform``: ``heart_rate`` (beats/min), ``sdnn`` and ``rmssd`` (ms), ``n_beats``,
         ``timing_noise`` (ms), ``quality`` (0 to 1), ``reason`` where all targets are NaN, ``variability_reason`` where
@@ -48,20 +51,25 @@ class PPGTargets(TakesWindows, TransformerMixin, BaseEstimator):
         self.n_jobs = n_jobs
 
     def fit(self, X, y=None):
-        """Check the PPG windows, (n_windows, n_wavelengths, n_samples); nothing is learnt."""
-        self.n_channels_in_ = check_windows(X).shape[1]
-        check_sampling_rate(self.sampling_rate)
+        """Settle which wavelengths of the PPG windows, (n_windows, n_wavelengths, n_samples), are inverted."""
+        ppg = self._windows(X)
+        rate = check_sampling_rate(self.sampling_rate)
+        self.n_channels_in_ = ppg.shape[1]
+        self.polarity_ = wavelength_polarity(ppg, rate, n_jobs=self.n_jobs)
         return self
 
     def transform(self, X):
         """Return an array of shape (n_windows, 3): heart rate (beats/min), SDNN (ms), RMSSD (ms)."""
         check_is_fitted(self, "n_channels_in_")
-        checked = check_windows(X, n_channels=self.n_channels_in_)
-        # As they came where they can: float32 would lose the pulse on a large offset.
-        ppg = X if isinstance(X, np.ndarray) and X.dtype.kind in "fiu" else checked
+        ppg = self._windows(X, self.n_channels_in_)
         rate = check_sampling_rate(self.sampling_rate)
-        self.report_ = ppg_targets(ppg, rate, cleaning=self.cleaning, n_jobs=self.n_jobs)
+        self.report_ = ppg_targets(ppg, rate, cleaning=self.cleaning, polarity=self.polarity_, n_jobs=self.n_jobs)
         return self.report_[list(COLUMNS)].to_numpy(dtype=np.float64)
+
+    def _windows(self, X, n_channels=None):
+        """The windows, checked, as they came where they can: float32 would lose the pulse on a large offset."""
+        checked = check_windows(X, n_channels=n_channels)
+        return X if isinstance(X, np.ndarray) and X.dtype.kind in "fiu" else checked
 
     def get_feature_names_out(self, input_features=None):
         """Names of the targets."""

@@ -37,9 +37,10 @@ def ppg_targets(ppg, sampling_rate, *, cleaning="reject", polarity="auto", n_job
         Hz, at least 10.
     cleaning : {"reject", "correct", "none"}, default "reject"
         What is done about wrong and ectopic beats before `sdnn` and `rmssd`, see `biosig.heart.hrv`.
-    polarity : {"auto", "upright", "inverted"}, default "auto"
+    polarity : {"auto", "upright", "inverted"} or array_like of shape (n_wavelengths,), default "auto"
         ``"auto"``: a wavelength that is clearly inverted over the whole batch (`biosig.heart.polarity`) is turned
-        before beats are looked for and the best wavelength is chosen. The others state what is known, of all.
+        before beats are looked for and the best wavelength is chosen. The others state what is known, of all; numbers,
+        1 (upright) or -1, of each wavelength.
     n_jobs : int, optional
         Threads; None or -1 for all cores.
 
@@ -82,24 +83,9 @@ def ppg_targets(ppg, sampling_rate, *, cleaning="reject", polarity="auto", n_job
     """
     rate = check_sampling_rate(sampling_rate)
     check_cleaning(cleaning)
-    if not isinstance(polarity, str) or polarity not in POLARITIES:
-        raise ValueError(f"polarity is {polarity!r}; expected one of {', '.join(map(repr, POLARITIES))}")
-    array = np.asarray(filled(ppg))
-    if array.ndim not in (2, 3) or array.dtype.kind not in "fiub" or array.shape[-1] == 0:
-        raise ValueError(
-            f"ppg has shape {array.shape} and holds {array.dtype}; expected numbers of shape "
-            "(n_windows, n_wavelengths, n_samples) or (n_windows, n_samples): for one window write ppg[np.newaxis]"
-        )
-    if array.ndim == 3 and array.shape[2] <= 4 < array.shape[1]:
-        raise ValueError(
-            f"ppg has shape {array.shape}, which looks like wavelengths last; write ppg.transpose(0, 2, 1)"
-        )
+    rows, n_windows, n_wavelengths = _rows(ppg)
     check_beat_options(rate)
-    n_windows, n_samples = len(array), array.shape[-1]
-    n_wavelengths = array.shape[1] if array.ndim == 3 else 1
-    with np.errstate(over="ignore"):  # what float32 cannot hold counts as missing
-        rows = np.ascontiguousarray(centred(array)[0], dtype=np.float32).reshape(n_windows * n_wavelengths, n_samples)
-    signs = _settle(rows, n_wavelengths, rate, polarity, n_jobs)
+    signs = _signs(polarity, rows, n_wavelengths, rate, n_jobs)
     if (signs < 0).any():
         rows = rows * np.tile(signs, n_windows)[:, np.newaxis]
     table = _judge(rows, rate, cleaning, n_jobs)
@@ -111,8 +97,61 @@ def ppg_targets(ppg, sampling_rate, *, cleaning="reject", polarity="auto", n_job
     return table
 
 
-def _settle(rows, n_wavelengths: int, rate: float, polarity: str, n_jobs) -> np.ndarray:
+def wavelength_polarity(ppg, sampling_rate, *, n_jobs=None) -> np.ndarray:
+    """Settle the polarity of each wavelength of windows, by what ``ppg_targets(polarity="auto")`` goes by.
+
+    Parameters
+    ----------
+    ppg, sampling_rate, n_jobs
+        As of `ppg_targets`.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_wavelengths,)
+        -1 for wavelengths that are clearly inverted, else 1.
+
+    Raises
+    ------
+    ValueError
+        As `ppg_targets`.
+    """
+    rate = check_sampling_rate(sampling_rate)
+    rows, _, n_wavelengths = _rows(ppg)
+    check_beat_options(rate)
+    return _signs("auto", rows, n_wavelengths, rate, n_jobs)
+
+
+def _rows(ppg) -> tuple[np.ndarray, int, int]:
+    """Rows of all wavelengths of all windows in float32, and the numbers of windows and wavelengths."""
+    array = np.asarray(filled(ppg))
+    if array.ndim not in (2, 3) or array.dtype.kind not in "fiub" or array.shape[-1] == 0:
+        raise ValueError(
+            f"ppg has shape {array.shape} and holds {array.dtype}; expected numbers of shape "
+            "(n_windows, n_wavelengths, n_samples) or (n_windows, n_samples): for one window write ppg[np.newaxis]"
+        )
+    if array.ndim == 3 and array.shape[2] <= 4 < array.shape[1]:
+        raise ValueError(
+            f"ppg has shape {array.shape}, which looks like wavelengths last; write ppg.transpose(0, 2, 1)"
+        )
+    n_windows, n_samples = len(array), array.shape[-1]
+    n_wavelengths = array.shape[1] if array.ndim == 3 else 1
+    with np.errstate(over="ignore"):  # what float32 cannot hold counts as missing
+        rows = np.ascontiguousarray(centred(array)[0], dtype=np.float32).reshape(n_windows * n_wavelengths, n_samples)
+    return rows, n_windows, n_wavelengths
+
+
+def _signs(polarity, rows, n_wavelengths: int, rate: float, n_jobs) -> np.ndarray:
     """1 or -1 (float32) for each wavelength: by what to multiply it so that blood volume up is value up."""
+    if not isinstance(polarity, str):
+        given = np.asarray(polarity)
+        if given.shape != (n_wavelengths,) or given.dtype.kind not in "fiu" or not (np.abs(given) == 1).all():
+            raise ValueError(
+                f"polarity is {polarity!r}; expected 1 or -1 for each of {n_wavelengths} wavelengths, or one of "
+                f"{', '.join(map(repr, POLARITIES))}"
+            )
+        return given.astype(np.float32)
+    if polarity not in POLARITIES:
+        raise ValueError(f"polarity is {polarity!r}; expected one of {', '.join(map(repr, POLARITIES))}")
     if polarity != "auto":
         return np.full(n_wavelengths, -1.0 if polarity == "inverted" else 1.0, np.float32)
     n_windows = len(rows) // n_wavelengths

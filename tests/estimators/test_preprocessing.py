@@ -134,7 +134,8 @@ def test_rates_that_are_no_rates_are_refused_by_name(windows, rate):
 class TestPPGTargets:
     @pytest.fixture
     def ppg(self):
-        beats = np.arange(0.3, 60, 60 / 72)
+        rhythm = 60 / 72 + 0.03 * np.sin(np.arange(80))  # s, breathing in the intervals
+        beats = 0.3 + np.cumsum(rhythm)
         t = np.arange(60 * RATE) / RATE
         pulse = np.exp(-0.5 * ((t[:, np.newaxis] - beats) / 0.09) ** 2).sum(axis=1)
         return np.stack([pulse, np.zeros_like(pulse), np.full_like(pulse, np.nan)])[:, np.newaxis].astype(np.float32)
@@ -143,9 +144,18 @@ class TestPPGTargets:
         targets = PPGTargets(RATE)
         y = targets.fit_transform(ppg)
         assert y.shape == (3, 3)
-        assert abs(y[0, 0] - 72) < 0.2 and y[0, 1] < 10 and y[0, 2] < 10
+        rhythm = 30 * np.sin(np.arange(70))
+        assert abs(y[0, 0] - 72) < 0.2
+        assert y[0, 1] == pytest.approx(rhythm.std(), rel=0.1)
+        assert y[0, 2] == pytest.approx(np.sqrt(np.mean(np.diff(rhythm) ** 2)), rel=0.1)
         assert np.isnan(y[1:]).all()
         assert targets.report_["reason"][0] == "" and (targets.report_["reason"][1:] != "").all()
+
+    def test_inverted_wavelengths_are_settled_when_fitted(self, ppg):
+        ppg = np.repeat(ppg[:1], 4, axis=0)
+        targets = PPGTargets(RATE).fit(-ppg)
+        assert targets.polarity_.tolist() == [-1] and PPGTargets(RATE).fit(ppg).polarity_.tolist() == [1]
+        np.testing.assert_array_equal(targets.transform(-ppg[:1]), PPGTargets(RATE).fit_transform(ppg)[:1])
 
     def test_pandas_output_has_names(self, ppg):
         frame = PPGTargets(RATE).set_output(transform="pandas").fit_transform(ppg)
