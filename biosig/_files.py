@@ -7,7 +7,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,9 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def check_target_file(target: str | os.PathLike, suffixes: Sequence[str], what: str) -> Path:
+def check_target_file(
+    target: str | os.PathLike, suffixes: Sequence[str], what: str, sources: Iterable[str | os.PathLike] = ()
+) -> Path:
     """Return a path where a file can be written, or fail before the work and not after it.
 
     Parameters
@@ -81,11 +83,13 @@ def check_target_file(target: str | os.PathLike, suffixes: Sequence[str], what: 
         Endings that are known, such as ``(".nc", ".csv")``.
     what : str
         What is to be written, for the message.
+    sources : iterable of path
+        Files and folders that are read. None of them, and no file in these folders, is written over.
 
     Raises
     ------
     ValueError
-        For another ending, or where something other than an ordinary file has that name.
+        For another ending, where something other than an ordinary file has that name, or one of the sources.
     OSError
         Where the folder cannot be made or written to.
     """
@@ -96,6 +100,9 @@ def check_target_file(target: str | os.PathLike, suffixes: Sequence[str], what: 
         raise ValueError(f"{path} is a folder; give the name of a file for {what}")
     if path.exists():
         check_regular(path)
+        for source in map(Path, sources):
+            if source.exists() and (path.samefile(source) or path.parent.samefile(source)):
+                raise ValueError(f"{path} is one of the files to be read; give another name for {what}")
     _check_writable(path.parent)
     return path
 

@@ -138,7 +138,7 @@ def _embed(options: argparse.Namespace) -> None:
     import biosig
     from biosig.training import embed
 
-    check_target_file(options.out, (".nc", ".csv"), "embeddings")
+    check_target_file(options.out, (".nc", ".csv"), "embeddings", options.windows)
     left_out: list[tuple[str, str]] = []
     encoder, windows = biosig.load_encoder(options.encoder), _Windows(options.windows, left_out)
     config = encoder.config_

@@ -47,12 +47,26 @@ def _simulate(options: argparse.Namespace) -> None:
     check_target_folder(options.out, "the recordings")
     from biosig.recordings import simulate_cohort, write
 
+    _refuse_others(options.out)
     recordings = simulate_cohort(
         options.participants, 60 * options.minutes, device=options.device, random_state=options.seed, progress=True
     )
     for recording in recordings:
         write(recording, options.out / f"{recording.attrs['participant']}.nc")
     print(f"{len(recordings)} recordings of {options.minutes:g} min in {options.out}")
+
+
+def _refuse_others(folder: Path) -> None:
+    """Raise ValueError for a recording in `folder` that was not simulated: simulated ones may bear its name."""
+    from biosig.recordings import read
+
+    for path in folder.glob("P[0-9]*.nc"):
+        try:
+            simulated = read(path).attrs["source"].startswith("biosig.simulate_cohort")
+        except (ValueError, OSError):
+            simulated = False
+        if not simulated:
+            raise ValueError(f"{path} is no simulated recording and could be written over; give another folder")
 
 
 def _windows(options: argparse.Namespace) -> None:

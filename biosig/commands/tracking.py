@@ -29,14 +29,13 @@ def add(commands) -> None:
 
 
 def _track(options: argparse.Namespace) -> None:
-    from biosig._files import atomic_path
+    from biosig._files import atomic_path, check_target_file
     from biosig.heart import BeatTemplates, track_heart_rate
     from biosig.recordings import read
 
-    if options.out.suffix.lower() != ".csv":
-        raise ValueError(f"--out is {options.out}; expected a file whose name ends in .csv")
-    if options.plot is not None and options.plot.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise ValueError(f"--plot is {options.plot}; expected a file whose name ends in .png, .svg or .pdf")
+    check_target_file(options.out, (".csv",), "the table", [options.recording])
+    if options.plot is not None:
+        check_target_file(options.plot, (".png", ".svg", ".pdf"), "the figure", [options.recording])
     recording = read(options.recording)
     if "accel" not in recording:
         raise ValueError(f"{options.recording} holds no acceleration; expected a recording with accel")

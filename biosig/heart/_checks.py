@@ -9,6 +9,7 @@ import numpy as np
 
 LEAST_INTERVALS = 3  # below which nothing is said of a unit
 LEAST_STRANGE = 4.0  # s, the shortest median interval that is no heart's
+MANY_BEATS = 8  # in a column, which are hardly single beats of as many windows
 MANY_INTERVALS, LEAST_STRANGE_OF_FEW = 10, 30.0  # a detector may find but a few beats of a minute, seconds apart
 MOST_PLAUSIBLE = 0.1  # fraction of intervals that a heart may have all the same
 MILLISECONDS = (250.0, 2500.0)
@@ -36,6 +37,10 @@ def check_beat_rows(beats) -> tuple[np.ndarray, bool]:
     array = _numbers(beats, "beats")
     if array.ndim not in (1, 2):
         raise ValueError(f"beats has shape {array.shape}; expected (n_beats,) or (n_windows, most_beats)")
+    if array.ndim == 2 and array.shape[1] == 1 and len(array) >= MANY_BEATS and (np.diff(array[:, 0]) > 0).all():
+        raise ValueError(
+            f"beats has shape {array.shape}, a column of increasing times; expected (n_beats,): write beats[:, 0]"
+        )
     rows = np.ascontiguousarray(np.atleast_2d(array))
     with np.errstate(invalid="ignore"):
         backward: np.ndarray = np.any(np.diff(rows, axis=1) <= 0, axis=1)

@@ -20,6 +20,8 @@ from biosig._checks import centred, check_sampling_rate, filled
 from biosig.recordings.device_clock import rate_of
 from biosig.recordings.unmeasured import without_unmeasured
 
+MIN_RATE = 0.2  # Hz; slower sensors than this are quicker ones whose time is not in seconds
+MIN_TIMED = 8  # samples, below which nothing is said of the unit
 UNKNOWN_START = "1970-01-01T00:00:00Z"
 """The `start_time` of recordings whose clock is not known."""
 
@@ -231,7 +233,13 @@ def _clock(name: str, n: int, sensor: Sensor, sampling_rate, time, offset) -> tu
     """Time coordinate of a sensor and the rates to note beside it."""
     times = _of_sensor(time, name)
     if times is not None:
-        times = np.array(times, dtype=np.float64)
+        times = np.asarray(times)
+        if times.dtype.kind not in "fiu":
+            raise ValueError(
+                f"time of {name} holds {times.dtype}; expected numbers, seconds since start_time: of dates write "
+                "(dates - dates[0]) / np.timedelta64(1, 's'), and start_time=str(dates[0]) in UTC"
+            )
+        times = times.astype(np.float64)
         if times.shape != (n,):
             raise ValueError(f"time of {name} has shape {times.shape}; expected one time for each sample: ({n},)")
         return times, ({"sampling_rate": _rate_or_warning(name, times)} if sensor.regular else {})
@@ -248,6 +256,11 @@ def _rate_or_warning(name: str, times: np.ndarray) -> float:
     if not is_sorted(times) or not np.isfinite(times).all():
         return math.nan  # `validate` says what is wrong
     rate, steady = rate_of(times)
+    if times.size >= MIN_TIMED and rate < MIN_RATE:
+        raise ValueError(
+            f"time of {name} gives {rate:.4g} samples per second; expected seconds since start_time: of milliseconds "
+            "write time / 1000, of nanoseconds time / 1e9"
+        )
     if not steady:
         warnings.warn(
             f"the time stamps of {name} follow no steady clock ({rate:.4g} samples per second received; samples taken "

@@ -205,9 +205,10 @@ def _look_into(folder: Path, format: str | None, skipped: list[tuple[Path, str]]
     below: list[Path] = []
     try:
         kind = _recognise(folder)
-        if kind is not None and format in (None, kind):
-            return [folder], []
         children = sorted((child for child in folder.iterdir() if not child.name.startswith(".")), key=_natural)
+        if kind is not None and format in (None, kind):
+            beside = (child for child in children if child.is_file() and _recognise(child) in ("netcdf", "wfdb"))
+            return [folder, *(child for child in beside if _is_session(child, format))], []
     except OSError as error:
         skipped.append((folder, _reason(error)))
         return [], []

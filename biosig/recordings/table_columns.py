@@ -118,8 +118,18 @@ def recognise(
         wavelengths,
         header_unit([plain[at][1] for at in accel], [header[at] for at in accel], name) if accel else None,
         plain[sensors["gyro"][0]][1] if "gyro" in sensors else "",
-        TIME_UNITS.get(plain[sensors["ibi"][0]][1].lower()) if "ibi" in sensors else None,
+        _interval_unit(plain[sensors["ibi"][0]][1], name) if "ibi" in sensors else None,
     )
+
+
+def _interval_unit(text: str, name: str) -> str | None:
+    """Unit of time in the header of a column of intervals; None where it has none."""
+    if text and text.lower() not in TIME_UNITS:
+        raise ValueError(
+            f"{name}: intervals in units of {text!r}; expected s or ms: convert them (of counts at 1024 Hz, 1000 / 1024"
+            " gives ms) and name the column 'rr [ms]'"
+        )
+    return TIME_UNITS[text.lower()] if text else None
 
 
 def listed(header: Sequence[str]) -> str:

@@ -109,12 +109,16 @@ def _copies(times: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _stray(times: np.ndarray) -> np.ndarray:
-    """Single times more than a day off both neighbours, which are less than a day apart and in order."""
+    """Single times more than a day off their neighbours, which are less than a day apart and in order."""
     stray = np.zeros(len(times), dtype=bool)
     if len(times) > 2:
         before, here, after = times[:-2], times[1:-1], times[2:]
         agree = (after >= before) & (after - before < _FAR)
         stray[1:-1] = agree & (np.minimum(np.abs(here - before), np.abs(here - after)) > _FAR)
+        steps = np.diff(times)
+        near = (steps >= 0) & (steps < _FAR)
+        stray[0] = near[1] and abs(steps[0]) > _FAR
+        stray[-1] = near[-2] and abs(steps[-1]) > _FAR
     return stray
 
 
@@ -132,7 +136,7 @@ def _out_of_order(times, values, rows, back, where: str, drop_copies: bool, hint
         )
     if len(back) == 1:
         return (
-            f"{said}: a clock that was set back, or recordings that were joined; split the table there, or state "
-            "sort=True to sort its rows by time"
+            f"{said}: a clock that was set back, or recordings that were joined; split the table there (sort=True "
+            "sorts its rows by time, which mixes the two parts where they overlap)"
         )
     return f"{said}: the rows are out of order; state sort=True to sort them by time"

@@ -72,6 +72,7 @@ def open_window_files(
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist; expected a file of windows, or a folder of such")
         files += sorted(path.glob("*.nc")) if path.is_dir() else [path]
+    files = list({file.resolve(): file for file in files}.values())  # a file given twice counts once
     if not files:
         raise ValueError(
             f"no .nc files of windows in {', '.join(map(str, paths)) or 'no paths'}; make them with 'biosig windows' "
@@ -86,8 +87,8 @@ def open_window_files(
                     f"{file} holds {window_form(windows)}, {opened[0][0]} {window_form(opened[0][1])}; cut all "
                     "recordings into equal windows"
                 )
-        except ValueError as error:
-            if left_out is None:
+        except (ValueError, OSError) as error:
+            if left_out is None or getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
                 raise
             left_out.append((str(file), reason(error)))
             continue

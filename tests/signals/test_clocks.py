@@ -11,7 +11,7 @@ from biosig_kernels.gaps import mark_zeros, repeated_runs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biosig.heart import ppg_targets, wrist_heart_rate
+from biosig.heart import detect_beats, heart_rate_variability, ppg_targets, wrist_heart_rate
 from biosig.recordings import make_recording
 from biosig.signals import Gate, even_clock, non_wear, resample, resample_irregular, segment
 from tests.naive import clocks as twin
@@ -66,7 +66,8 @@ def test_stamps_are_left_alone_on_request():
     recording = make_recording(ppg=samples, time=stamps)
     alone = segment(recording, length=60, evenly=False)
     assert alone["ppg"].attrs["clock"] == "stamps" and "jitter_ms" not in alone["ppg"].attrs
-    rmssd = lambda windows: float(np.nanmean(ppg_targets(windows["ppg"].values, 64.0)["rmssd"]))
+    beats = lambda windows: detect_beats(windows["ppg"].values[:, 0], 64.0, fiducial="upslope")
+    rmssd = lambda windows: float(np.nanmean(heart_rate_variability(beats(windows))["rmssd"]))
     assert rmssd(alone) > 1.15 * rmssd(segment(make_recording(ppg=whole, sampling_rate=64.0), length=60))
     assert resample(recording["ppg"], target_rate=64, evenly=False).attrs["clock"] == "stamps"
 
