@@ -211,4 +211,4 @@ def test_ctrl_c_in_training_leaves_no_half_file(tmp_path):
     rest = process.stderr.read()
     assert process.wait(timeout=60) == 130
     assert "interrupted" in rest and "Traceback" not in rest
-    assert list(out.iterdir()) == []
+    assert not out.exists() or not list(out.iterdir())
