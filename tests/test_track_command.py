@@ -59,3 +59,16 @@ def test_what_is_wrong_is_said_in_one_line(session, tmp_path, monkeypatch, capsy
 def test_missing_recording(tmp_path, capsys):
     assert main(["track", str(tmp_path / "none"), "--out", str(tmp_path / "a.csv")]) == 2
     assert "does not exist" in capsys.readouterr().err
+
+
+def test_a_table_is_not_written_over_the_recording(session, tmp_path, capsys):
+    folder = tmp_path / "E4"
+    folder.mkdir()
+    (folder / "ACC.csv").write_text("1.7e9,1.7e9,1.7e9\n32,32,32\n" + "1,2,64\n" * 320)
+    before = (folder / "ACC.csv").read_bytes()
+    assert main(["track", str(folder), "--out", str(folder / "ACC.csv")]) == 2
+    assert "one of the files to be read" in capsys.readouterr().err
+    assert (folder / "ACC.csv").read_bytes() == before
+    (tmp_path / "table.csv").mkdir()
+    assert main(["track", str(session[0]), "--out", str(tmp_path / "table.csv")]) == 2
+    assert "is a folder" in capsys.readouterr().err

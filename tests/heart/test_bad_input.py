@@ -271,3 +271,11 @@ def test_windows_are_not_copied_to_float64(name):
     finally:
         tracemalloc.stop()
     assert most < x.nbytes  # blocks, not batches
+
+
+def test_a_column_of_beats_is_refused():
+    beats = np.cumsum(np.full(20, 0.8))[:, np.newaxis]
+    for name in ("heart_rate", "hrv", "correct_beats"):
+        with pytest.raises(ValueError, match=r"a column of increasing times; expected \(n_beats,\): write beats"):
+            getattr(heart, name)(beats)
+    assert heart.detect_beats(np.zeros((9, 640)), 64.0).shape[0] == 9

@@ -172,3 +172,18 @@ def test_netcdf_with_a_changed_header_byte_never_crashes(position, value):
             validate(read_netcdf(path))
         except ValueError as error:
             assert str(error)
+
+
+@pytest.mark.parametrize("scale", [1e3, 1e6, 1e9])
+def test_times_that_are_not_in_seconds_are_refused(scale):
+    t, accel = np.arange(640) / 64, np.random.default_rng(0).standard_normal((640, 3))
+    with pytest.raises(ValueError, match=r"expected seconds since start_time: of milliseconds write time / 1000"):
+        make_recording(accel=accel, time=scale * t)
+
+
+@pytest.mark.parametrize("kind", ["datetime64[ns]", "timedelta64[us]"])
+def test_dates_are_refused_as_times(kind):
+    dates = (np.arange(640) * 15_625).astype("timedelta64[us]")
+    dates = (np.datetime64("2024-01-01") + dates).astype(kind) if kind.startswith("d") else dates
+    with pytest.raises(ValueError, match=r"expected numbers, seconds since start_time: of dates write"):
+        make_recording(ppg=np.zeros(640), time=dates)

@@ -85,3 +85,14 @@ def test_same_name_in_two_folders(tmp_path):
         read_all([tmp_path / "lab", tmp_path / "home"], progress=False)
     recordings, _ = read_all(tmp_path, participant=lambda path: f"{path.parent.name}/{path.stem}", progress=False)
     assert [recording.attrs["participant"] for recording in recordings] == ["home/S1", "lab/S1"]
+
+
+def test_a_file_of_a_device_hides_no_recordings_beside_it(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("P1", "P2"):
+        accel = np.array([0, 0, 1]) + 0.01 * rng.standard_normal((640, 3))
+        write(make_recording(accel=accel, sampling_rate=64.0, participant=name, session=name), tmp_path / f"{name}.nc")
+    (tmp_path / "ACC.csv").write_text("no numbers at all\n")
+    recordings, skipped = read_all(tmp_path, progress=False)
+    assert [recording.attrs["participant"] for recording in recordings] == ["P1", "P2"]
+    assert [path for path, _ in skipped] == [tmp_path]

@@ -401,3 +401,24 @@ def test_counts_on_a_big_offset_keep_their_pulse(tmp_path, level, invert):
     assert offsets[1] == 0
     ecg = recording.ecg.astype(float) + recording.ecg.attrs["offset_removed"]
     np.testing.assert_array_equal(ecg, level + 2 * pulse)
+
+
+def test_unknown_units_of_intervals_are_refused(tmp_path):
+    path = tmp_path / "rr.csv"
+    path.write_text("time_s,rr [1/1024 s]\n" + "".join(f"{0.9 * i:.1f},{900 + i % 7}\n" for i in range(1, 60)))
+    with pytest.raises(ValueError, match=r"intervals in units of '1/1024 s'; expected s or ms"):
+        read(path)
+
+
+@pytest.mark.parametrize("at", [0, -1])
+def test_a_stray_time_at_either_end_is_dropped(tmp_path, at):
+    t = 1714551000 + np.arange(3000) / 50
+    t[at] = 0.0 if at == 0 else 4.1e9
+    x = 0.01 * np.random.default_rng(0).standard_normal(3000)
+    path = tmp_path / "log.csv"
+    path.write_text(
+        "timestamp,x [g],y [g],z [g]\n" + "".join(f"{a:.2f},{b:.4f},0,1\n" for a, b in zip(t, x, strict=True))
+    )
+    recording = read(path)
+    assert recording.attrs["n_stray_times"] == 1 and recording.start_time.startswith("2024-05-01")
+    assert recording["accel"].attrs["sampling_rate"] == pytest.approx(50, rel=1e-3)
