@@ -28,7 +28,7 @@ def add_stream(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--stride", type=positive, help="seconds between windows; the length without it")
     group.add_argument("--rate", type=positive, help="sampling rate of the windows, Hz (64)")
     group.add_argument("--max-motion", type=positive, help="stillness gate, mg (50)")
-    group.add_argument("--uses", type=count, help="times that each window is used, augmented anew (4)")
+    group.add_argument("--uses", type=count, help="times that each window is used, each time augmented differently (4)")
     group.add_argument("--buffer", type=count, metavar="WINDOWS", help="size of the shuffle buffer (4096)")
     group.add_argument("--mix", type=Path, nargs="+", metavar="DIR", help="windows of recordings to mix in")
     group.add_argument("--mix-fraction", type=share, metavar="FRACTION", help="fraction of windows from --mix (0.1)")

@@ -24,7 +24,7 @@ class WindowTransformer(TakesWindows, TransformerMixin, BaseEstimator, auto_wrap
     """
 
     def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**{"auto_wrap_output_keys": None, **kwargs})  # decided for every subclass anew
+        super().__init_subclass__(**{"auto_wrap_output_keys": None, **kwargs})  # decided for each subclass
 
     def fit(self, X, y=None):
         """Check the windows and the parameters.

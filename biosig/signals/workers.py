@@ -62,7 +62,7 @@ def serve() -> None:
 def _answer(out: Any, recipe: Recipe, number: int, sensors: Sequence[str]) -> None:
     try:
         windows = simulate_windows(recipe, number, sensors)
-    except Exception as error:  # told where it can be read; the process is none the worse for it
+    except Exception as error:  # reported where it can be read; the process is none the worse for it
         _write(out, json.dumps({"number": number, "error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
         return
     arrays = [np.ascontiguousarray(array) for array in (windows.start, windows.targets, *windows.signals.values())]
